@@ -25,14 +25,14 @@ enum class Kind { box, discrete, multi_discrete, multi_binary };
 
 // One array of one row. Fill it by hand or with the functions below.
 struct ArraySpec {
-    std::string name;                    // [a-z0-9_]+
+    std::string name;                          // [a-z0-9_]+
     std::uint32_t dtype = UERL_DTYPE_FLOAT32;  // enum uerl_dtype
-    std::vector<std::uint64_t> shape;    // of one row; empty for a scalar
-    std::vector<double> low;             // empty: the dtype's whole range; one value; or one each
-    std::vector<double> high;            // as low
+    std::vector<std::uint64_t> shape;          // of one row; empty for a scalar
+    std::vector<double> low;   // empty: the dtype's whole range; one value; or one for each element
+    std::vector<double> high;  // as low
     Kind kind = Kind::box;
-    std::vector<std::int64_t> nvec;      // discrete kinds: number of choices
-    std::int64_t start = 0;              // discrete: the first choice
+    std::vector<std::int64_t> nvec;  // discrete kinds: number of choices of each element
+    std::int64_t start = 0;          // discrete: the first choice
 };
 
 ArraySpec box(std::string name, std::uint32_t dtype, std::vector<std::uint64_t> shape);
@@ -40,11 +40,11 @@ ArraySpec box(std::string name, std::uint32_t dtype, std::vector<std::uint64_t> 
               double high);
 ArraySpec discrete(std::string name, std::int64_t choices);  // shape (), int64
 
-std::uint64_t num_elements(const ArraySpec &array);     // of one row
-std::uint64_t num_row_bytes(const ArraySpec &array);    // of one row
-std::uint64_t dtype_bytes(std::uint32_t dtype);         // of one element; 0: no such dtype
-const char *dtype_name(std::uint32_t dtype);            // such as "uint8"; null: no such dtype
-std::uint32_t dtype_of_name(const std::string &name);   // 0: no such dtype
+std::uint64_t num_elements(const ArraySpec &array);    // of one row
+std::uint64_t num_row_bytes(const ArraySpec &array);   // of one row
+std::uint64_t dtype_bytes(std::uint32_t dtype);        // of one element; 0: no such dtype
+const char *dtype_name(std::uint32_t dtype);           // such as "uint8"; null: no such dtype
+std::uint32_t dtype_of_name(const std::string &name);  // 0: no such dtype
 
 struct GroupSpec {
     std::string name;
@@ -53,6 +53,7 @@ struct GroupSpec {
     std::vector<ArraySpec> observation;
     std::vector<ArraySpec> action;
     std::vector<ArraySpec> info;
+    std::uint32_t reward_dtype = UERL_DTYPE_FLOAT32;  // or UERL_DTYPE_FLOAT64
 };
 
 struct ParameterSpec {
