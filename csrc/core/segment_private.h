@@ -1,0 +1,13 @@
+/* segment_private.h: what segment.c and birth.c share. Include segment.h instead. */
+#ifndef UERL_SEGMENT_PRIVATE_H
+#define UERL_SEGMENT_PRIVATE_H
+
+#include "segment.h"
+
+enum { UERL_PATH_BYTES = 256 };
+
+void uerl_segment_begin(struct uerl_segment *segment, const char *name);
+void uerl_segment_path(char path[UERL_PATH_BYTES], const char *name);
+int uerl_segment_map(struct uerl_segment *segment, int fd, uint64_t bytes, bool read_only);
+
+#endif
