@@ -22,7 +22,7 @@ std::int64_t parse_integer(const std::string &option, const std::string &value, 
     const bool is_number = !value.empty() && *end == '\0' && errno == 0 && value[0] != ' ';
     if (!is_number || number < low || number > high)
         throw UsageError("option " + option + " is '" + value + "', expected a whole number from " +
-                         std::to_string(low) + " to " + std::to_string(high) + ": change it");
+                         std::to_string(low) + " to " + std::to_string(high) + ": see --help");
     return number;
 }
 
@@ -34,7 +34,7 @@ std::string parse_choice(const std::string &option, const std::string &value,
     for (const std::string &choice : choices)
         list += (list.empty() ? "" : ", ") + choice;
     throw UsageError("option " + option + " is '" + value + "', expected one of " + list +
-                     ": change it");
+                     ": see --help");
 }
 
 FrameSize parse_frame(const std::string &option, const std::string &value) {
