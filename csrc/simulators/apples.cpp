@@ -105,7 +105,8 @@ void ApplesWorld::advance(Random &random, double move, double turn) {
 // kMaxTurn they are exact to 1e-8, and the length is set right in any case.
 void ApplesWorld::turn_by(double radians) {
     const double squared = radians * radians;
-    const double sine = radians * (1.0 - squared / 6.0 * (1.0 - squared / 20.0));
+    const double sine =
+        radians * (1.0 - squared / 6.0 * (1.0 - squared / 20.0 * (1.0 - squared / 42.0)));
     const double cosine = 1.0 - squared / 2.0 * (1.0 - squared / 12.0 * (1.0 - squared / 30.0));
     const double x = cosine * robot_.ahead.x + sine * robot_.ahead.y;
     const double y = cosine * robot_.ahead.y - sine * robot_.ahead.x;

@@ -21,10 +21,10 @@ struct ApplesOptions {
 
 class ApplesWorld : public World {
 public:
-    static constexpr double kMaxMove = 0.2;          // metres in one step
-    static constexpr double kMaxTurn = 0.25;         // radians in one step
+    static constexpr double kMaxMove = 0.3;          // metres in one step
+    static constexpr double kMaxTurn = 0.35;         // radians in one step
     static constexpr double kRobotRadius = 0.25;     // metres; as near as the walls let it come
-    static constexpr double kCollectDistance = 0.4;  // metres, from its centre to an apple's
+    static constexpr double kCollectDistance = 0.5;  // metres, from its centre to an apple's
     static constexpr double kWallMargin = 1.0;       // metres, from a wall to an apple
     static constexpr double kAppleDistance = 0.8;    // metres, from apple to apple at least
     static constexpr double kStartDistance = 1.0;    // metres, from the robot to a new apple

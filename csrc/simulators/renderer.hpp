@@ -19,7 +19,7 @@ namespace uerl_sim {
 
 constexpr float kEyeHeight = 0.5f;    // metres above the floor
 constexpr float kWallHeight = 1.8f;   // metres
-constexpr float kAppleRadius = 0.2f;  // metres; apples lie on the floor
+constexpr float kAppleRadius = 0.25f; // metres; apples lie on the floor
 constexpr float kSkyDepth = 100.0f;   // metres, where a ray meets nothing
 
 enum class PixelClass : std::uint8_t { sky = 0, floor = 1, wall = 2, apple = 3 };
