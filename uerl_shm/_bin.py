@@ -13,5 +13,5 @@ def uerl_sim() -> None:
     """Becomes the packaged ``uerl-sim`` with this process's arguments."""
     path = FOLDER / "uerl-sim"
     if not path.exists():
-        sys.exit(f"uerl-sim is missing, expected at {path}: install uerl_shm again, or run `make build`")
+        sys.exit(f"uerl-sim is missing, expected {path}: run `make build`, or reinstall uerl_shm")
     os.execv(path, [str(path), *sys.argv[1:]])

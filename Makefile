@@ -1,0 +1,89 @@
+# Every target does the set-up it needs; `make` alone lists them.
+PYTHON ?= python3
+SCENE ?= apples
+ARGS ?=
+RUN := .venv/bin/python
+NATIVE := $(shell find csrc -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.py') setup.py
+
+# The C and C++ tests have a build of their own: assertions on, warnings are errors,
+# UERL_SANITIZE=address,undefined as in setup.py.
+comma := ,
+OUT := build/tests$(if $(UERL_SANITIZE),-$(subst $(comma),-,$(UERL_SANITIZE)))
+CFLAGS := -g -O1 -Wall -Wextra -Werror -pthread $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
+    -Icsrc/include -Icsrc -iquote csrc/core -iquote csrc/learner -iquote csrc/simulators
+TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) \
+    $(shell grep -L pybind11 csrc/learner/*.cpp 2>/dev/null)
+PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
+HEADERS := $(filter %.h %.hpp,$(NATIVE)) $(wildcard tests/c/*.h)
+
+.PHONY: help build train play test test-c verify bench lint format dist clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile | column -t -s:
+	@echo "ARGS='...' is passed on; SCENE=apples|basic|... chooses what is trained"
+
+build: .venv/built ## set up .venv and build the native parts
+
+train: .venv/built ## train a policy with 8 simulators (SCENE=apples)
+	$(RUN) examples/train_ppo.py --scene $(SCENE) $(ARGS)
+
+play: .venv/built ## evaluate the shipped checkpoint and write a video
+	$(RUN) examples/evaluate.py $(ARGS)
+
+test: .venv/built test-c ## run every test
+	$(RUN) -m pytest $(ARGS)
+
+test-c: $(PROGRAMS) ## run the tests in C and C++ only
+	@for program in $(PROGRAMS); do echo "== $$program"; timeout 120 $$program || exit 1; done
+
+verify: .venv/built ## check every byte of ten million env steps
+	$(RUN) tests/verify/verify.py $(ARGS)
+
+bench: .venv/built ## measure against websockets, side by side
+	$(RUN) -m pytest benchmarks --timeout=0 $(ARGS)
+
+lint: .venv/built ## ruff, mypy and clang-format, changing nothing
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/clang-format --dry-run -Werror $(filter %.c %.h %.cpp %.hpp,$(NATIVE))
+
+format: .venv/built ## rewrite the sources as `make lint` wants them
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+	.venv/bin/clang-format -i $(filter %.c %.h %.cpp %.hpp,$(NATIVE))
+
+dist: .venv/built ## build sdist and wheel into dist/
+	$(RUN) -m build
+
+clean: ## remove everything that was built; runs/ stays
+	rm -rf .venv build dist *.egg-info uerl_shm/bin uerl_shm/include uerl_shm/lib uerl_shm/*.so
+
+# PyTorch first, and alone: its version stands in constraints.txt.
+.venv/installed: pyproject.toml constraints.txt
+	.ci/packages $(PYTHON)
+	test -x $(RUN) || $(PYTHON) -m venv .venv
+	$(RUN) -m pip install -c constraints.txt torch
+	$(RUN) -m pip install -c constraints.txt setuptools pybind11 cffi
+	$(RUN) -m pip install -c constraints.txt --no-build-isolation -e '.[train,dev]'
+	touch $@
+
+.venv/built: .venv/installed $(NATIVE)
+	$(RUN) setup.py -q build_ext --inplace
+	touch $@
+
+$(OUT)/%.o: %.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=c17 $(CFLAGS) -c $< -o $@
+
+$(OUT)/%.o: %.cpp $(HEADERS)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 $(CFLAGS) -c $< -o $@
+
+# An archive, so that a test's own main() wins over that of uerl-sim.
+$(OUT)/libtested.a: $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(TESTED))))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(PROGRAMS): $(OUT)/%: $(OUT)/tests/c/%.o $(OUT)/libtested.a
+	$(CXX) $(CFLAGS) $^ -o $@ -lm
