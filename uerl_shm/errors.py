@@ -88,7 +88,7 @@ class StepTimeout(UerlError, TimeoutError):
 
 
 class SimulatorLost(UerlError, ConnectionError):
-    """A simulator process ended, or could not be started; the message says how and shows its log."""
+    """A simulator process ended, or could not be started; the message shows its log."""
 
     errno = _errno.ECONNRESET
 
