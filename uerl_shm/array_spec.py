@@ -108,11 +108,12 @@ class ArraySpec:
             counts = checks.checked_integers("nvec", self.nvec, (1,), ())
         else:
             counts = checks.checked_integers("nvec", self.nvec, self.shape)
-        if counts.min() < 1:
-            raise SpecError(f"nvec has {counts.min()}, expected at least 1 value for every entry")
+        smallest, largest = checks.whole_range(self.dtype)
+        for count in (counts.min(), counts.max()):
+            # gymnasium keeps the count itself in the dtype.
+            checks.checked_integer(f"nvec of {self.dtype} has", count, 1, int(largest))
         starts = checks.checked_integers("start", self.start, *{(), self.shape})
         last = np.max(counts + starts) - 1
-        smallest, largest = checks.whole_range(self.dtype)
         if starts.min() < smallest or last > largest:
             raise SpecError(
                 f"nvec and start reach from {starts.min()} to {last}, expected {smallest} to "
@@ -225,7 +226,13 @@ class ArraySpec:
                 "make real and imaginary part a last axis of 2"
             )
         low, high = (np.broadcast_to(bound, self.shape).copy() for bound in self.bounds())
-        return spaces.Box(low, high, dtype=self.dtype.type)
+        space = spaces.Box(low, high, dtype=self.dtype.type)
+        if self.dtype.itemsize == 8 and self.dtype.kind in "iu":
+            # gymnasium cannot sample a bounded range that ends where 64-bit integers end.
+            smallest, largest = checks.whole_range(self.dtype)
+            space.bounded_below = low > smallest
+            space.bounded_above = high < largest
+        return space
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as a dict that holds only what strict JSON can say."""
@@ -239,8 +246,8 @@ class ArraySpec:
             if bound is not None:
                 out[name] = _bound_to_json(np.asarray(bound, self.dtype))
         if self.nvec is not None:
-            out["nvec"] = checks.nested(np.array(self.nvec, object), list)
-            out["start"] = checks.nested(np.array(self.start, object), list)
+            out["nvec"] = np.array(self.nvec, object).tolist()
+            out["start"] = np.array(self.start, object).tolist()
         return out
 
     @classmethod
@@ -281,4 +288,4 @@ class ArraySpec:
 
 def _bound_to_json(bound: NDArray[Any]) -> Any:
     flat = [None if np.isinf(entry) else checks.plain_number(entry) for entry in bound.flat]
-    return checks.nested(np.array(flat, object).reshape(bound.shape), list)
+    return np.array(flat, object).reshape(bound.shape).tolist()

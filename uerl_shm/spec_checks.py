@@ -49,15 +49,15 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
         )
     if found.name not in DTYPES:
         raise SpecError(f"dtype {found} is not supported, expected one of {', '.join(DTYPES)}")
-    return np.dtype(found.name)
+    native: np.dtype[Any] = np.dtype(found.name)
+    return native
 
 
 def checked_shape(shape: Iterable[int]) -> tuple[int, ...]:
     """Return a shape of at most 8 axes, each of at least 1."""
-    try:
-        axes = tuple(operator.index(axis) for axis in shape)
-    except TypeError:
-        raise SpecError(f"shape {shape!r}, expected a sequence of whole numbers") from None
+    if not isinstance(shape, Iterable):
+        raise SpecError(f"shape {shape!r}, expected a sequence of whole numbers")
+    axes = tuple(_index("shape axis", axis) for axis in shape)
     if len(axes) > MAX_DIMS:
         raise SpecError(f"shape {axes} has {len(axes)} axes, expected at most {MAX_DIMS}")
     if any(axis < 1 for axis in axes):
@@ -136,12 +136,7 @@ def checked_name(what: str, name: object, prefix: str = "") -> str:
 
 def checked_integer(what: str, value: Any, low: int, high: int) -> int:
     """Return a whole number from ``low`` to ``high``."""
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise SpecError(f"{what} {value!r}, expected a whole number") from None
+    number = _index(what, value)
     if not low <= number <= high:
         raise SpecError(f"{what} {number}, expected {low} to {high}")
     return number
@@ -155,11 +150,22 @@ def checked_number(what: str, value: Any) -> int | float:
     return plain_number(value)
 
 
-def nested(array: NDArray[Any], sequence: type = tuple) -> Any:
-    """Return an array's elements as nested tuples (or lists); a scalar as itself."""
-    if array.ndim == 0:
-        return array.item()
-    return sequence(nested(row, sequence) for row in array)
+def nested(array: NDArray[Any]) -> Any:
+    """Return an array's elements as Python numbers in nested tuples; a scalar as itself."""
+
+    def frozen(rows: Any) -> Any:
+        return tuple(map(frozen, rows)) if isinstance(rows, list) else rows
+
+    return frozen(array.tolist())
+
+
+def _index(what: str, value: Any) -> int:
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise SpecError(f"{what} {value!r}, expected a whole number") from None
 
 
 def _rectangular(name: str, value: ArrayLike | None) -> NDArray[Any]:
