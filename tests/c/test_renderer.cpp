@@ -288,6 +288,13 @@ TEST(what_is_farther_away_is_darker) {
     CHECK(near_red > far_red * 5 / 4);
 }
 
+TEST(apple_is_lit_from_above) {
+    const Shot shot = shot_of(401, 401, {{0, -3}, kNorth}, {{0, -2}});
+    const Apples found = apples_in(shot);
+    const int middle = (found.left + found.right) / 2;
+    CHECK(shot.colour(found.top + 20, middle)[0] > shot.colour(found.bottom - 20, middle)[0] * 5 / 4);
+}
+
 TEST(floor_is_checkered_so_that_motion_shows) {
     const Shot here = shot_of(84, 84, {{0.5f, 0.5f}, kNorth}, {});
     const Shot one_tile_on = shot_of(84, 84, {{0.5f, 1.5f}, kNorth}, {});
@@ -333,7 +340,9 @@ TEST(picture_depends_on_nothing_drawn_before_nor_on_which_arrays_are_wanted) {
     const Shot fresh = shot_of(42, 42, eye, apples);
     Shot used(42, 42), only_colour(42, 42);
     Renderer renderer(42, 42);
-    renderer.draw({{-4, 4}, kWest}, {7, apples.data(), 1}, used.picture());
+    const Point elsewhere{-3, 0.3f};
+    renderer.draw({{-4, 0}, kEast}, {7, &elsewhere, 1}, used.picture());
+    CHECK(apples_in(used).num_pixels > 6);
     renderer.draw(eye, {5, apples.data(), 2}, used.picture());
     CHECK(used.rgb == fresh.rgb);
     CHECK(used.depth == fresh.depth);
@@ -353,6 +362,7 @@ int main() {
     RUN(horizon_is_the_middle_row_and_walls_span_the_rows_of_their_height);
     RUN(each_side_has_a_colour_of_its_own_and_stands_where_the_compass_says);
     RUN(what_is_farther_away_is_darker);
+    RUN(apple_is_lit_from_above);
     RUN(floor_is_checkered_so_that_motion_shows);
     RUN(every_size_is_filled_to_the_last_byte_and_not_beyond);
     RUN(picture_depends_on_nothing_drawn_before_nor_on_which_arrays_are_wanted);
