@@ -288,11 +288,15 @@ TEST(what_is_farther_away_is_darker) {
     CHECK(near_red > far_red * 5 / 4);
 }
 
-TEST(apple_is_lit_from_above) {
-    const Shot shot = shot_of(401, 401, {{0, -3}, kNorth}, {{0, -2}});
-    const Apples found = apples_in(shot);
-    const int middle = (found.left + found.right) / 2;
-    CHECK(shot.colour(found.top + 20, middle)[0] > shot.colour(found.bottom - 20, middle)[0] * 5 / 4);
+TEST(apple_is_lit_from_above_and_more_with_the_sun_behind_the_eye) {
+    const Shot lit = shot_of(401, 401, {{0.6f, 0.8f}, {-0.6f, -0.8f}}, {{0, 0}});
+    const Shot backlit = shot_of(401, 401, {{-0.6f, -0.8f}, {0.6f, 0.8f}}, {{0, 0}});
+    const Apples found = apples_in(lit);
+    const int top_red = lit.colour(found.top + 20, 200)[0];
+    const int bottom_red = lit.colour(found.bottom - 20, 200)[0];
+    CHECK(top_red > bottom_red * 5 / 4);
+    const int middle = (found.top + found.bottom) / 2;
+    CHECK(lit.colour(middle, 200)[0] > backlit.colour(middle, 200)[0] * 5 / 4);
 }
 
 TEST(floor_is_checkered_so_that_motion_shows) {
@@ -362,7 +366,7 @@ int main() {
     RUN(horizon_is_the_middle_row_and_walls_span_the_rows_of_their_height);
     RUN(each_side_has_a_colour_of_its_own_and_stands_where_the_compass_says);
     RUN(what_is_farther_away_is_darker);
-    RUN(apple_is_lit_from_above);
+    RUN(apple_is_lit_from_above_and_more_with_the_sun_behind_the_eye);
     RUN(floor_is_checkered_so_that_motion_shows);
     RUN(every_size_is_filled_to_the_last_byte_and_not_beyond);
     RUN(picture_depends_on_nothing_drawn_before_nor_on_which_arrays_are_wanted);
