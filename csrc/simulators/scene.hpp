@@ -123,6 +123,7 @@ struct Outcome {
 struct Reset {
     std::int64_t seed = -1;          // the learner's seed; -1: the generator goes on
     std::vector<double> parameters;  // in the order of the spec
+    bool own = false;                // within the command that ended the last episode (SAME_STEP)
 };
 
 // Which env of the segment a world is.

@@ -1,0 +1,287 @@
+// run.cpp: all talking to the learner: attach, bind, then receive -> step or reset -> send.
+#include "run.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <memory>
+
+#include "lane.hpp"
+
+namespace uerl_sim {
+
+namespace {
+
+constexpr std::int64_t slice_ns = 100000000;  // longest sleep before a look at leave_requested
+constexpr std::int64_t early_ns = 200000;     // --bug early: time from the result to the rows
+
+volatile std::sig_atomic_t leave_requested = 0;
+
+void request_leave(int) { leave_requested = 1; }
+
+void catch_signals() {
+    struct sigaction action;
+    std::memset(&action, 0, sizeof action);
+    action.sa_handler = request_leave;  // without SA_RESTART: a sleep ends at once
+    sigaction(SIGTERM, &action, nullptr);
+    sigaction(SIGINT, &action, nullptr);
+}
+
+std::int64_t now_ns() {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+}
+
+void sleep_until(std::int64_t deadline_ns) {
+    const struct timespec deadline = {static_cast<time_t>(deadline_ns / 1000000000),
+                                      static_cast<long>(deadline_ns % 1000000000)};
+    while (!leave_requested &&
+           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr) == EINTR) {
+    }
+}
+
+void spin_until(std::int64_t deadline_ns) {
+    while (!leave_requested && now_ns() < deadline_ns) {
+    }
+}
+
+// Rows that are written into memory of our own and copied to where they belong later.
+class LateRows {
+public:
+    void divert(Rows &rows, const Lane &lane) {
+        for (std::size_t i = 0; i < rows.groups.size(); i++) {
+            for (RowBlock &block : rows.groups[i].observation)
+                divert(block, lane.num_agents(i));
+            for (RowBlock &block : rows.groups[i].info)
+                divert(block, lane.num_agents(i));
+        }
+    }
+
+    void write() {
+        for (const Copy &copy : copies_)
+            std::memcpy(copy.target, copy.bytes.data(), copy.bytes.size());
+        copies_.clear();
+    }
+
+private:
+    struct Copy {
+        unsigned char *target;
+        std::vector<unsigned char> bytes;
+    };
+
+    void divert(RowBlock &block, std::uint32_t agents) {
+        const std::size_t size = block.row_bytes * agents;
+        copies_.push_back({block.first, {block.first, block.first + size}});
+        block.first = copies_.back().bytes.data();
+    }
+
+    std::vector<Copy> copies_;
+};
+
+// One world and what its last step said, which must outlive a reset within the same command.
+struct Env {
+    std::unique_ptr<World> world;
+    Random random;
+    Rows rows;
+    Rows final_rows;
+    std::vector<std::vector<Outcome>> outcomes;  // [group][agent]
+    bool began = false;
+    bool any_ended = false;  // an agent's episode
+    bool ended = false;      // the env: each agent's episode has ended, or it is absent
+};
+
+class Server {
+public:
+    Server(uerl_simulator *simulator, const Scene &scene, const RunOptions &options)
+        : simulator_(simulator), lane_(simulator, scene.spec()), options_(options),
+          sends_early_(scene.sends_early()),
+          same_step_(uerl_simulator_autoreset_mode(simulator) == UERL_AUTORESET_SAME_STEP),
+          envs_(uerl_simulator_num_envs(simulator)) {
+        const auto lane = static_cast<std::uint32_t>(uerl_simulator_lane(simulator));
+        for (std::uint32_t i = 0; i < envs_.size(); i++) {
+            envs_[i].world = scene.make_world({uerl_simulator_first_env(simulator) + i, lane});
+            envs_[i].random.reseed(mix(mix(lane) + i));
+        }
+    }
+
+    // Returns the exit code.
+    int serve() {
+        while (!leave_requested) {
+            uerl_received received;
+            const int error = uerl_simulator_receive(simulator_, &received, slice_ns);
+            if (error == UERL_E_TIMEOUT)
+                continue;
+            if (error == UERL_E_CLOSED)
+                return 0;
+            if (error != UERL_OK) {
+                std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
+                return 1;
+            }
+            answer();
+        }
+        return 0;
+    }
+
+private:
+    // Leaves without a result when a signal came: half a command must not look like a whole one.
+    void answer() {
+        if (options_.wait_us > 0)
+            sleep_until(now_ns() + options_.wait_us * 1000);
+        for (std::uint32_t i = 0; i < envs_.size() && !leave_requested; i++)
+            answer(i);
+        if (leave_requested)
+            return;
+        uerl_simulator_send(simulator_);
+        if (sends_early_) {
+            sleep_until(now_ns() + early_ns);
+            late_rows_.write();
+        }
+    }
+
+    void answer(std::uint32_t index) {
+        const std::uint32_t control = uerl_simulator_control(simulator_, index);
+        if (control != UERL_CONTROL_STEP && control != UERL_CONTROL_RESET)
+            return;
+        Env &env = envs_[index];
+        lane_.point(index, env.rows, env.final_rows);
+        if (sends_early_)
+            late_rows_.divert(env.rows, lane_);
+        if (control == UERL_CONTROL_STEP) {
+            step(index);
+        } else {
+            reset(index, uerl_simulator_seed(simulator_, index), false);
+            read_outcomes(env);
+        }
+        env.world->observe(env.rows);
+        for (std::size_t i = 0; i < lane_.num_groups(); i++)
+            for (std::uint32_t agent = 0; agent < lane_.num_agents(i); agent++)
+                lane_.write_outcome(index, i, agent, env.outcomes[i][agent]);
+    }
+
+    void reset(std::uint32_t index, std::int64_t seed, bool own) {
+        Env &env = envs_[index];
+        if (seed >= 0)
+            env.random.reseed(static_cast<std::uint64_t>(seed));
+        env.world->reset(env.random, {seed, lane_.parameters(index), own});
+        env.began = true;
+        env.ended = false;
+    }
+
+    void step(std::uint32_t index) {
+        Env &env = envs_[index];
+        if (!env.began)
+            throw std::logic_error("env " + std::to_string(index) + " of this lane got a step, "
+                                   "expected a reset first: call reset() before step()");
+        if (options_.step_us > 0)
+            spin_until(now_ns() + options_.step_us * 1000);
+        if (env.ended) {
+            repeat_end(env);
+            return;
+        }
+        env.world->step(env.random, env.rows);
+        read_outcomes(env);
+        if (same_step_ && env.any_ended)
+            env.world->observe(env.final_rows);
+        if (same_step_ && env.ended) {
+            reset(index, -1, true);
+            read_presence(env);
+        }
+    }
+
+    // A step after the end changes nothing: the last observation and its flags again, reward 0.
+    static void repeat_end(Env &env) {
+        for (std::vector<Outcome> &group : env.outcomes)
+            for (Outcome &outcome : group)
+                outcome.reward = 0.0;
+    }
+
+    void read_outcomes(Env &env) const {
+        env.any_ended = false;
+        env.ended = true;
+        env.outcomes.resize(lane_.num_groups());
+        for (std::size_t i = 0; i < lane_.num_groups(); i++) {
+            env.outcomes[i].resize(lane_.num_agents(i));
+            for (std::size_t agent = 0; agent < env.outcomes[i].size(); agent++) {
+                const Outcome outcome = env.world->outcome(i, agent);
+                const bool ended = outcome.terminated || outcome.truncated;
+                env.any_ended = env.any_ended || ended;
+                env.ended = env.ended && (ended || !outcome.present);
+                env.outcomes[i][agent] = outcome;
+            }
+        }
+    }
+
+    // After a SAME_STEP reset the rows hold the next episode's first observation, so the agents of
+    // that episode are the present ones.
+    static void read_presence(Env &env) {
+        for (std::size_t i = 0; i < env.outcomes.size(); i++)
+            for (std::size_t agent = 0; agent < env.outcomes[i].size(); agent++)
+                env.outcomes[i][agent].present = env.world->outcome(i, agent).present;
+    }
+
+    uerl_simulator *simulator_;
+    Lane lane_;
+    RunOptions options_;
+    bool sends_early_;
+    bool same_step_;
+    std::vector<Env> envs_;
+    LateRows late_rows_;
+};
+
+// In slices, so that a signal is heeded while the learner has yet to come.
+int attach(uerl_simulator **simulator, const RunOptions &options) {
+    const char *name = options.name.empty() ? nullptr : options.name.c_str();
+    const std::int64_t deadline_ns = now_ns() + options.attach_timeout_s * 1000000000;
+    for (;;) {
+        const std::int64_t left_ns = std::max<std::int64_t>(deadline_ns - now_ns(), 0);
+        const int error = uerl_simulator_attach(simulator, name, options.lane,
+                                                std::min(left_ns, slice_ns));
+        const bool may_come = error == UERL_E_NOT_FOUND || error == UERL_E_EXISTS;
+        if (!may_come || left_ns == 0 || leave_requested)
+            return error;
+    }
+}
+
+// Answers commands of an attached learner; every failure reaches it as text.
+int serve(uerl_simulator *simulator, const Scene &scene, const RunOptions &options) {
+    std::unique_ptr<Server> server;
+    try {
+        server = std::make_unique<Server>(simulator, scene, options);
+        if (uerl_simulator_ready(simulator) != UERL_OK)
+            throw SpecMismatch(uerl_last_error());
+    } catch (const std::exception &error) {
+        uerl_simulator_refuse(simulator, error.what());
+        std::fprintf(stderr, "uerl-sim: %s\n", error.what());
+        return 1;
+    }
+    try {
+        return server->serve();
+    } catch (const std::exception &error) {
+        uerl_simulator_fail(simulator, error.what());
+        std::fprintf(stderr, "uerl-sim: %s\n", error.what());
+        return 1;
+    }
+}
+
+}  // namespace
+
+int run(const Scene &scene, const RunOptions &options) {
+    catch_signals();
+    uerl_simulator *simulator = nullptr;
+    const int error = attach(&simulator, options);
+    if (error != UERL_OK) {
+        if (leave_requested)
+            return 0;
+        std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
+        return 1;
+    }
+    const int exit_code = serve(simulator, scene, options);
+    uerl_simulator_detach(simulator);
+    return exit_code;
+}
+
+}  // namespace uerl_sim
