@@ -12,8 +12,8 @@ PAGE = ROOT / "docs/layout.md"
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 STRUCT = re.compile(r"^struct (\w+) \{\n(.*?)^\};", re.DOTALL | re.MULTILINE)
 ENUM = re.compile(r"^enum (\w+)? ?\{(.*?)\};", re.DOTALL | re.MULTILINE)
-MEMBER = re.compile(r"^ +([\w ]+?) (\w+)(\[\w+\])?;(?:\s*/\* (.*?) \*/)?", re.MULTILINE)
-VALUE = re.compile(r"(UERL_\w+) = [^,/}]*,?(?:\s*/\* (.*?) \*/)?")
+MEMBER = re.compile(r"^ +([\w ]+?) (\w+)(\[\w+\])?;(?: */\* (.*?) \*/)?", re.MULTILINE)
+VALUE = re.compile(r"(UERL_\w+) = [^,/}\n]*,?(?: */\* (.*?) \*/)?")
 
 
 def tables(ffi: Any, lib: Any) -> dict[str, str]:
