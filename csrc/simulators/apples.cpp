@@ -135,7 +135,9 @@ void ApplesWorld::observe(const Rows &rows) const {
     renderer_.draw(robot_, {half_side_, apples_.data(), apples_.size()}, picture);
 }
 
-Outcome ApplesWorld::outcome(std::size_t, std::size_t) const { return outcome_; }
+Outcome ApplesWorld::outcome(std::size_t, std::size_t) const {
+    return outcome_;
+}
 
 void ApplesWorld::put(const Eye &robot, const std::vector<Point> &apples) {
     robot_ = robot;
@@ -202,6 +204,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Scene> make_apples() { return std::make_unique<Apples>(); }
+std::unique_ptr<Scene> make_apples() {
+    return std::make_unique<Apples>();
+}
 
 }  // namespace uerl_sim

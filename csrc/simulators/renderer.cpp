@@ -38,7 +38,9 @@ constexpr float kHalfBrightness = 16.0f;  // metres
 constexpr float kSun[3] = {0.36f, 0.48f, 0.80f};
 constexpr float kAmbient = 0.6f;
 
-float brightness(float depth) { return kHalfBrightness / (kHalfBrightness + depth); }
+float brightness(float depth) {
+    return kHalfBrightness / (kHalfBrightness + depth);
+}
 
 std::uint32_t packed(const Colour &colour, float shade) {
     const auto red = static_cast<std::uint32_t>(colour.red * shade);
@@ -54,7 +56,9 @@ Colour sky_colour(float slope) {
             kSkyLow.blue + (kSkyHigh.blue - kSkyLow.blue) * steepness};
 }
 
-Point right_of(const Point &ahead) { return {ahead.y, -ahead.x}; }
+Point right_of(const Point &ahead) {
+    return {ahead.y, -ahead.x};
+}
 
 // Metres down for each metre ahead.
 float row_slope(int row, int height, float focal) {
@@ -72,14 +76,9 @@ void store_rgb(const std::uint32_t *line, int num_pixels, std::uint8_t *rgb) {
 }  // namespace
 
 Renderer::Renderer(std::uint32_t width, std::uint32_t height)
-    : width_(static_cast<int>(width)),
-      height_(static_cast<int>(height)),
-      focal_(0.5f * static_cast<float>(width)),
-      column_slopes_(width),
-      wall_depths_(width),
-      wall_colours_(width),
-      skirting_colours_(width),
-      line_(width) {
+    : width_(static_cast<int>(width)), height_(static_cast<int>(height)),
+      focal_(0.5f * static_cast<float>(width)), column_slopes_(width), wall_depths_(width),
+      wall_colours_(width), skirting_colours_(width), line_(width) {
     for (int column = 0; column < width_; ++column)
         column_slopes_[column] = (static_cast<float>(column) + 0.5f - focal_) / focal_;
 }
@@ -98,10 +97,10 @@ void Renderer::cast_walls(const Eye &eye, float half_side) {
     for (int column = 0; column < width_; ++column) {
         const float dx = eye.ahead.x + column_slopes_[column] * right.x;
         const float dy = eye.ahead.y + column_slopes_[column] * right.y;
-        const float to_x = (dx < 0.0f ? half_side + eye.position.x : half_side - eye.position.x) /
-                           std::fabs(dx);
-        const float to_y = (dy < 0.0f ? half_side + eye.position.y : half_side - eye.position.y) /
-                           std::fabs(dy);
+        const float to_x =
+            (dx < 0.0f ? half_side + eye.position.x : half_side - eye.position.x) / std::fabs(dx);
+        const float to_y =
+            (dy < 0.0f ? half_side + eye.position.y : half_side - eye.position.y) / std::fabs(dy);
         const bool along_y = to_x < to_y;  // it meets the east or the west wall, which runs along y
         const float depth = along_y ? to_x : to_y;
         const int side = along_y ? (dx < 0.0f ? 2 : 0) : (dy < 0.0f ? 3 : 1);

@@ -17,10 +17,10 @@
 
 namespace uerl_sim {
 
-constexpr float kEyeHeight = 0.5f;    // metres above the floor
-constexpr float kWallHeight = 1.8f;   // metres
-constexpr float kAppleRadius = 0.25f; // metres; apples lie on the floor
-constexpr float kSkyDepth = 100.0f;   // metres, where a ray meets nothing
+constexpr float kEyeHeight = 0.5f;     // metres above the floor
+constexpr float kWallHeight = 1.8f;    // metres
+constexpr float kAppleRadius = 0.25f;  // metres; apples lie on the floor
+constexpr float kSkyDepth = 100.0f;    // metres, where a ray meets nothing
 
 enum class PixelClass : std::uint8_t { sky = 0, floor = 1, wall = 2, apple = 3 };
 constexpr int kNumPixelClasses = 4;
@@ -31,7 +31,7 @@ struct Point {
 };
 
 struct Eye {
-    Point position;          // inside the walls
+    Point position;           // inside the walls
     Point ahead{1.0f, 0.0f};  // where it looks, of length 1
 };
 
@@ -77,8 +77,8 @@ private:
     int height_;
     float focal_;  // pixels
 
-    std::vector<float> column_slopes_;  // metres to the right for each metre ahead
-    std::vector<float> wall_depths_;    // of each column
+    std::vector<float> column_slopes_;             // metres to the right for each metre ahead
+    std::vector<float> wall_depths_;               // of each column
     std::vector<std::uint32_t> wall_colours_;      // of each column, as 0x00BBGGRR
     std::vector<std::uint32_t> skirting_colours_;  // as wall_colours_
     std::vector<std::uint32_t> line_;              // one row of the picture, as wall_colours_

@@ -328,8 +328,8 @@ TEST(every_size_is_filled_to_the_last_byte_and_not_beyond) {
         }
         Shot other(size[0], size[1]);
         std::memset(other.rgb.data(), 0xcd, other.rgb.size());
-        Renderer(size[0], size[1]).draw({{0, 0}, {0.6f, 0.8f}}, {5, apples.data(), 3},
-                                        other.picture());
+        Renderer(size[0], size[1])
+            .draw({{0, 0}, {0.6f, 0.8f}}, {5, apples.data(), 3}, other.picture());
         CHECK(!std::memcmp(other.rgb.data() + kGuard, shot.rgb.data() + kGuard, 3 * pixels));
         for (std::size_t i = 0; i < pixels; ++i) {
             CHECK(shot.segmentation[kGuard + i] < kNumPixelClasses);
