@@ -11,10 +11,10 @@ import sys
 from typing import Any
 
 import pytest
-from tidy import layout_tables, python_rules
-from tidy.tree import ROOT
 
 import uerl_shm
+from tidy import layout_tables, python_rules
+from tidy.tree import ROOT
 from uerl_shm import _core, _simulator
 
 STUB = ROOT / "uerl_shm" / "_core.pyi"
