@@ -1,0 +1,308 @@
+// batches.cpp: one step as Python sees it: actions in, wait, out with the batch.
+#include "batches.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "python_error.hpp"
+
+namespace uerl {
+
+// One Python thread at a time: another one may come in while this one sleeps without the lock.
+class Guard {
+  public:
+    explicit Guard(Batches& batches) : batches_(batches) {
+        if (batches.busy_)
+            throw Error(UERL_E_INVALID,
+                        "the env is in use by another thread, expected one at a time: lock it");
+        if (batches.learner_.closed())
+            throw Error(UERL_E_CLOSED, "the env is closed, expected an open one: make a new one");
+        batches.busy_ = true;
+    }
+    ~Guard() { batches_.busy_ = false; }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+  private:
+    Batches& batches_;
+};
+
+namespace {
+
+int64_t nanoseconds(double seconds) {
+    return seconds < 0 || seconds > 9e9 ? -1 : static_cast<int64_t>(seconds * 1e9);
+}
+
+std::vector<std::vector<FieldView>> by_group(const uerl_segment& segment, uint32_t role) {
+    std::vector<std::vector<FieldView>> groups(segment.header.num_groups);
+    for (FieldView& field : fields_of(segment, role)) groups[field.group].push_back(field);
+    return groups;
+}
+
+std::vector<uint32_t> only_field(const uerl_segment& segment, uint32_t role) {
+    std::vector<uint32_t> indices(segment.header.num_groups, UINT32_MAX);
+    for (const FieldView& field : fields_of(segment, role)) indices[field.group] = field.index;
+    return indices;
+}
+
+}  // namespace
+
+Batches::Batches(Config config, BatchOptions options, std::vector<ActionCheck> checks)
+    : learner_(std::move(config)), options_(options) {
+    const uerl_segment& segment = learner_.segment();
+    num_groups_ = segment.header.num_groups;
+    for (uint32_t group = 0; group < num_groups_; group++)
+        group_names_.push_back(segment.groups[group].name);
+    observations_ = by_group(segment, UERL_ROLE_OBSERVATION);
+    finals_ = by_group(segment, UERL_ROLE_FINAL_OBSERVATION);
+    infos_ = by_group(segment, UERL_ROLE_INFO);
+    final_infos_ = by_group(segment, UERL_ROLE_FINAL_INFO);
+    actions_by_group_.resize(num_groups_);
+    for (FieldView& field : fields_of(segment, UERL_ROLE_ACTION)) {
+        actions_by_group_[field.group].push_back(static_cast<uint32_t>(actions_.size()));
+        actions_.push_back({field, checks.at(actions_.size())});
+    }
+    reward_ = only_field(segment, UERL_ROLE_REWARD);
+    terminated_ = only_field(segment, UERL_ROLE_TERMINATED);
+    truncated_ = only_field(segment, UERL_ROLE_TRUNCATED);
+    mask_ = only_field(segment, UERL_ROLE_MASK);
+    all_lanes_.resize(learner_.num_lanes());
+    std::iota(all_lanes_.begin(), all_lanes_.end(), 0);
+    uint32_t most_rows = 0;
+    for (uint32_t group = 0; group < num_groups_; group++)
+        most_rows = std::max(most_rows, segment.groups[group].num_rows);
+    ones_ = py::array(py::dtype::of<bool>(), std::vector<py::ssize_t>{most_rows});
+    std::memset(ones_.mutable_data(), 1, most_rows);
+    py::detail::array_proxy(ones_.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+}
+
+uint32_t Batches::ids_per_lane() const {
+    return num_groups_ > 1 ? learner_.envs_per_lane() : learner_.rows_per_lane(0);
+}
+
+uint32_t Batches::rows_per_id(uint32_t group) const {
+    return num_groups_ > 1 ? learner_.segment().groups[group].rows_per_env : 1;
+}
+
+// Actions ------------------------------------------------------------------------------------------
+
+py::handle Batches::actions_of(const ActionField& field, py::handle actions) const {
+    py::object chosen = py::reinterpret_borrow<py::object>(actions);
+    if (num_groups_ > 1) chosen = chosen[py::str(group_names_[field.view.group])];
+    if (actions_by_group_[field.view.group].size() > 1) chosen = chosen[py::str(field.view.key)];
+    return chosen.release();
+}
+
+// position: for each id of the lanes, in order, the row of `actions` that holds it; empty: identity.
+void Batches::write_actions(py::handle actions, const std::vector<uint32_t>& lanes,
+                            const std::vector<uint32_t>& position) {
+    std::vector<py::array> checked;
+    const size_t ids = lanes.size() * ids_per_lane();
+    for (const ActionField& field : actions_) {
+        const py::object chosen = py::reinterpret_steal<py::object>(actions_of(field, actions));
+        checked.push_back(checked_action(
+            field, chosen, static_cast<py::ssize_t>(ids * rows_per_id(field.view.group))));
+    }
+    // Only now, with every array checked, is the first byte written.
+    for (size_t i = 0; i < actions_.size(); i++) {
+        const FieldView& view = actions_[i].view;
+        const uint8_t* source = static_cast<const uint8_t*>(checked[i].data());
+        const uint64_t id_bytes = view.row_bytes * rows_per_id(view.group);
+        const uint64_t lane_bytes = id_bytes * ids_per_lane();
+        size_t next = 0;
+        for (const uint32_t lane : lanes) {
+            uint8_t* target = learner_.action_rows(view.index, lane);
+            if (position.empty()) {
+                std::memcpy(target, source + next * lane_bytes, lane_bytes);
+                next++;
+                continue;
+            }
+            for (uint32_t id = 0; id < ids_per_lane(); id++)
+                std::memcpy(target + id * id_bytes, source + position[next++] * id_bytes, id_bytes);
+        }
+    }
+}
+
+std::vector<uint32_t> Batches::lanes_of(const py::array_t<int64_t>& ids,
+                                        std::vector<uint32_t>& position) const {
+    const uint32_t per_lane = ids_per_lane();
+    const int64_t total = static_cast<int64_t>(per_lane) * learner_.num_lanes();
+    std::vector<uint32_t> place(static_cast<size_t>(total), UINT32_MAX);
+    std::vector<uint32_t> lanes;
+    const auto values = ids.unchecked<1>();
+    for (py::ssize_t i = 0; i < values.shape(0); i++) {
+        const int64_t id = values(i);
+        if (id < 0 || id >= total || place[static_cast<size_t>(id)] != UINT32_MAX)
+            throw Error(UERL_E_INVALID, "env id " + std::to_string(id) +
+                                            " is unknown or given twice, expected ids from 0 to " +
+                                            std::to_string(total - 1) + ", each once");
+        place[static_cast<size_t>(id)] = static_cast<uint32_t>(i);
+        lanes.push_back(static_cast<uint32_t>(id / per_lane));
+    }
+    std::sort(lanes.begin(), lanes.end());
+    lanes.erase(std::unique(lanes.begin(), lanes.end()), lanes.end());
+    if (lanes.empty() || lanes.size() * per_lane != static_cast<size_t>(values.shape(0)))
+        throw Error(UERL_E_INVALID, std::to_string(values.shape(0)) +
+                                        " env ids, expected all " + std::to_string(per_lane) +
+                                        " of each simulator named: send to whole simulators");
+    for (const uint32_t lane : lanes)
+        for (uint32_t id = lane * per_lane; id < (lane + 1) * per_lane; id++)
+            position.push_back(place[id]);
+    return lanes;
+}
+
+void Batches::send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
+                         const std::vector<uint32_t>& position) {
+    learner_.check_step(lanes);
+    if (rollout_ && rollout_->done == rollout_->num_steps)
+        throw Error(UERL_E_INVALID, "rollout has its " + std::to_string(rollout_->num_steps) +
+                                        " steps, expected no more: begin another one");
+    write_actions(actions, lanes, position);
+    uint32_t target = UINT32_MAX;
+    if (rollout_) {
+        record_before_step();
+        if (rollout_->first != UINT32_MAX)
+            target = rollout_->done + 1 < rollout_->num_steps
+                         ? rollout_->first + rollout_->done + 1
+                         : learner_.slot_after_rollout(rollout_->first, rollout_->num_steps);
+    }
+    learner_.send_step(lanes, target);
+    if (!rollout_) return;
+    for (uint32_t group = 0; group < num_groups_; group++) {
+        const uint32_t agents = learner_.segment().groups[group].rows_per_env;
+        const uint32_t count = learner_.segment().groups[group].num_rows;
+        auto* valid = static_cast<uint8_t*>(rollout_->valid[group].mutable_data()) +
+                      static_cast<size_t>(rollout_->done) * count;
+        for (uint32_t row = 0; row < count; row++) valid[row] = !learner_.was_reset(row / agents);
+    }
+}
+
+// Waiting ------------------------------------------------------------------------------------------
+
+void Batches::throw_timeout(uint32_t need, double timeout_s) {
+    const std::vector<uint32_t> silent = learner_.silent_lanes();
+    std::string names;
+    for (size_t i = 0; i < silent.size() && i < 8; i++)
+        names += (i == 0 ? "" : ", ") + std::to_string(silent[i]);
+    throw Error(UERL_E_TIMEOUT,
+                std::to_string(learner_.num_ready()) + " of " + std::to_string(need) +
+                    " simulators answered in " + py::str(py::float_(timeout_s)).cast<std::string>() +
+                    " s, silent: lane " + names + (silent.size() > 8 ? ", ..." : "") +
+                    ": nothing is lost, call recv() to go on waiting, or reset() to give the step up",
+                silent);
+}
+
+void Batches::wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s) {
+    for (int64_t slice_ns = 0;;) {
+        slice_ns = uerl_wait_next_slice(slice_ns, deadline_ns);
+        if (slice_ns > 0) {
+            const py::gil_scoped_release released;  // others run while simulators work
+            learner_.sleep_slice(need, slice_ns);
+        }
+        if (learner_.num_ready() >= need) return;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        learner_.check_failures();
+        if (learner_.num_ready() >= need) return;
+        if (uerl_now_ns() >= deadline_ns) throw_timeout(need, timeout_s);
+    }
+}
+
+// The lock is released only to sleep: giving it up beside a busy Python thread costs milliseconds.
+void Batches::wait(uint32_t need, double timeout_s) {
+    if (learner_.num_ready() < need) {
+        const int64_t start_ns = uerl_now_ns();
+        const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));
+        if (timeout_s == 0.0 || !learner_.wait_busy(need, deadline_ns))
+            wait_asleep(need, deadline_ns, timeout_s);
+        learner_.add_wait_ns(static_cast<uint64_t>(uerl_now_ns() - start_ns));
+    }
+    learner_.check_failed_ready();
+}
+
+// Calls --------------------------------------------------------------------------------------------
+
+py::tuple Batches::step(py::handle actions, double timeout_s) {
+    return translated([&] {
+        const Guard guard(*this);
+        send_lanes(actions, all_lanes_, {});
+        wait(learner_.num_lanes(), timeout_s);
+        return deliver(all_lanes_, true);
+    });
+}
+
+void Batches::send(py::handle actions, const std::optional<py::array_t<int64_t>>& ids) {
+    translated([&] {
+        const Guard guard(*this);
+        if (rollout_)
+            throw Error(UERL_E_INVALID, "send() within a rollout, expected step(): end the rollout "
+                                        "first");
+        std::vector<uint32_t> position;
+        send_lanes(actions, ids ? lanes_of(*ids, position) : all_lanes_, position);
+    });
+}
+
+py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> max_ids,
+                        double timeout_s) {
+    return translated([&] {
+        const Guard guard(*this);
+        const int64_t per_lane = ids_per_lane();
+        const int64_t pending = learner_.num_outstanding() + learner_.num_ready();
+        if (pending == 0)
+            throw Error(UERL_E_INVALID, "recv() without a pending row, expected send() first");
+        const int64_t most = max_ids ? *max_ids / per_lane : pending;
+        const int64_t least = min_ids ? (*min_ids + per_lane - 1) / per_lane
+                                      : std::min(pending, most);
+        if (most < 1 || least < 1 || least > pending || least > most)
+            throw Error(UERL_E_INVALID,
+                        "recv() wants " + std::to_string(least * per_lane) + " to " +
+                            std::to_string(most * per_lane) + " envs, expected 1 to " +
+                            std::to_string(pending * per_lane) + " pending ones in whole simulators "
+                            "of " + std::to_string(per_lane));
+        wait(static_cast<uint32_t>(least), timeout_s);
+        const std::vector<uint32_t> lanes =
+            learner_.peek_ready(static_cast<uint32_t>(std::min(most, pending)));
+        const py::tuple batch = deliver(lanes, true);
+        py::array_t<int64_t> ids(static_cast<py::ssize_t>(lanes.size() * ids_per_lane()));
+        int64_t* next = ids.mutable_data();
+        for (const uint32_t lane : lanes)
+            for (uint32_t id = 0; id < ids_per_lane(); id++) *next++ = lane * per_lane + id;
+        return py::tuple(py::make_tuple(batch[0], batch[1], batch[2], batch[3], batch[4], ids));
+    });
+}
+
+py::tuple Batches::reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
+                         const std::string& options, double timeout_s) {
+    return translated([&] {
+        const Guard guard(*this);
+        if (rollout_)
+            throw Error(UERL_E_INVALID, "reset() within a rollout, expected step(): end the rollout "
+                                        "first");
+        const std::vector<uint8_t> wanted(mask.data(), mask.data() + mask.size());
+        const std::vector<int64_t> all_seeds(seeds.data(), seeds.data() + seeds.size());
+        const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));
+        while (!learner_.resettable(wanted)) {
+            const uint32_t ready = learner_.num_ready();
+            {
+                const py::gil_scoped_release released;
+                learner_.sleep_slice(ready + 1, uerl_wait_next_slice(0, deadline_ns));
+            }
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+            learner_.check_failures();
+            if (uerl_now_ns() >= deadline_ns) throw_timeout(ready + 1, timeout_s);
+        }
+        learner_.send_reset(wanted, all_seeds, options);
+        const uint32_t asked = learner_.num_outstanding() + learner_.num_ready();
+        wait(asked, timeout_s);
+        return deliver(all_lanes_, false);
+    });
+}
+
+py::object Batches::current() {
+    return translated([&] {
+        const Guard guard(*this);
+        return py::object(deliver(all_lanes_, false));
+    });
+}
+
+}  // namespace uerl

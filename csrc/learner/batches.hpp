@@ -1,0 +1,105 @@
+// batches.hpp: the learner as Python steps it: actions in, batches out.
+//
+// This is the hot path: one call per step, and nothing allocated but the arrays it returns.
+#pragma once
+
+#include <optional>
+
+#include "actions.hpp"
+
+namespace uerl {
+
+struct BatchOptions {
+    bool wide_rewards = true;  // float64 rewards, as Gymnasium has them; else float32
+    bool writable = false;     // torch has no read-only tensors
+    bool copy = false;         // plain copies instead of views
+};
+
+// What a step brought to the rows of one group; the learner's own memory. reward float32 or float64,
+// the others bool, all (rows,); present is empty for a group without a mask.
+struct Outcome {
+    py::array reward, terminated, truncated, present;
+};
+
+// T consecutive steps whose rows stand in consecutive slots, or in arrays of its own.
+struct Rollout {
+    uint32_t first;  // slot of the first observation; UINT32_MAX: in arrays of its own
+    uint32_t num_steps;
+    uint32_t done = 0;
+    // Of each group: reward float32, terminated, truncated, valid bool, all [T, rows].
+    std::vector<py::array> reward, terminated, truncated, valid;
+    std::vector<py::array> observation, action;  // of each field, [T, rows, ...]; own or views
+};
+
+class Batches {
+  public:
+    Batches(Config config, BatchOptions options, std::vector<ActionCheck> checks);
+
+    Learner& learner() { return learner_; }
+
+    py::tuple step(py::handle actions, double timeout_s);
+    void send(py::handle actions, const std::optional<py::array_t<int64_t>>& ids);
+    py::tuple recv(std::optional<int64_t> min_ids, std::optional<int64_t> max_ids, double timeout_s);
+    py::tuple reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
+                    const std::string& options, double timeout_s);
+    // (observation, info) of the last rows of every lane, without a command.
+    py::object current();
+
+    void begin_rollout(uint32_t num_steps);
+    py::dict rollout_arrays();
+    void end_rollout() { rollout_.reset(); }
+    uint32_t rollout_done() const { return rollout_ ? rollout_->done : 0; }
+
+  private:
+    uint32_t ids_per_lane() const;   // what `ids` counts: rows, or envs where groups are several
+    uint32_t rows_per_id(uint32_t group) const;
+    py::handle actions_of(const ActionField& field, py::handle actions) const;
+    void write_actions(py::handle actions, const std::vector<uint32_t>& lanes,
+                       const std::vector<uint32_t>& position);
+    std::vector<uint32_t> lanes_of(const py::array_t<int64_t>& ids,
+                                   std::vector<uint32_t>& position) const;
+    void send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
+                    const std::vector<uint32_t>& position);
+    void wait(uint32_t need, double timeout_s);
+    void wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s);
+    [[noreturn]] void throw_timeout(uint32_t need, double timeout_s);
+    void warn_of_copies(const std::vector<uint32_t>& lanes);
+
+    py::tuple deliver(const std::vector<uint32_t>& lanes, bool outcome);
+    py::array rows(const FieldView& field, const std::vector<Run>& runs, const py::object& lease);
+    py::object observation_of(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
+                              const std::vector<std::vector<FieldView>>& fields);
+    py::dict info_of(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
+                     const Outcome& outcome);
+    py::array flags_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count);
+    py::array rewards_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count);
+    std::vector<Outcome> outcomes_of(const std::vector<Run>& runs, bool with_rewards);
+    void note_ended(const std::vector<uint32_t>& lanes, const std::vector<Outcome>& outcomes);
+    py::array present_mask(py::ssize_t count);
+    void add_final(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
+                   const Outcome& outcome, py::dict& info);
+    py::object lease_of(const std::vector<uint32_t>& lanes, const std::vector<Run>& runs,
+                        uint64_t num_rows_in_all);
+    uint32_t num_rows(uint32_t group, const std::vector<Run>& runs) const;
+    void record_before_step();
+    void record_outcome(uint32_t group, const Outcome& outcome);
+    void make_rollout_arrays(uint32_t num_steps);
+
+    Learner learner_;
+    BatchOptions options_;
+    uint32_t num_groups_;
+    std::vector<std::string> group_names_;
+    std::vector<std::vector<FieldView>> observations_, finals_, infos_, final_infos_;  // by group
+    std::vector<ActionField> actions_;
+    std::vector<std::vector<uint32_t>> actions_by_group_;
+    std::vector<uint32_t> reward_, terminated_, truncated_;  // fields by group
+    std::vector<uint32_t> mask_;                             // likewise; UINT32_MAX: none
+    std::vector<uint32_t> all_lanes_;
+    py::array ones_;  // the mask of an info that every row has
+    std::optional<Rollout> rollout_;
+    bool warned_ = false;
+    bool busy_ = false;
+    friend class Guard;
+};
+
+}  // namespace uerl

@@ -1,0 +1,331 @@
+// commands.cpp: what the learner asks of its simulators, and where they write the answers.
+#include <algorithm>
+#include <cstring>
+
+#include "core/atomics.h"
+#include "learner.hpp"
+#include "core/ring.h"
+
+namespace uerl {
+
+// Slots --------------------------------------------------------------------------------------------
+
+bool Learner::free_for(uint32_t slot, uint32_t index) const {
+    const Lane& lane = lanes_[index];
+    if (memory_->slots.held(slot, index) || slot == lane.slot) return false;
+    return lane.outstanding == 0 || slot != lane.target;
+}
+
+// The most recently freed slot that is free for all of `lanes`, or UINT32_MAX.
+uint32_t Learner::pick_slot(const std::vector<uint32_t>& lanes) const {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t slot = 0; slot < memory_->slots.num_slots(); slot++) {
+        if (best != UINT32_MAX &&
+            memory_->slots.released_at(slot) < memory_->slots.released_at(best))
+            continue;
+        if (std::all_of(lanes.begin(), lanes.end(),
+                        [&](uint32_t lane) { return free_for(slot, lane); }))
+            best = slot;
+    }
+    return best;
+}
+
+// A slot for one lane; at worst the one it wrote last, if nobody looks at it.
+uint32_t Learner::pick_slot_of_lane(uint32_t index) const {
+    const Lane& lane = lanes_[index];
+    const uint32_t slot = pick_slot({index});
+    if (slot != UINT32_MAX) return slot;
+    if (lane.outstanding > 0 && lane.target != lane.slot) return lane.target;
+    if (!memory_->slots.held(lane.slot, index)) return lane.slot;
+    throw Error(UERL_E_FULL,
+                "lane " + std::to_string(index) + " has no free slot among " +
+                    std::to_string(memory_->slots.num_slots()) + ", expected one: raise slots=",
+                {index});
+}
+
+bool Learner::can_lease(const Run& run) const {
+    const SlotTable& slots = memory_->slots;
+    for (uint32_t slot = 0; slot < slots.num_slots(); slot++)
+        if (slot != run.slot && !slots.held(slot)) return true;
+    for (uint32_t lane = run.first_lane; lane < run.first_lane + run.num_lanes; lane++) {
+        bool found = false;
+        for (uint32_t slot = 0; !found && slot < slots.num_slots(); slot++)
+            found = slot != run.slot && !slots.held(slot, lane);
+        if (!found) return false;
+    }
+    return true;
+}
+
+uint32_t Learner::common_slot() const {
+    for (const Lane& lane : lanes_)
+        if (lane.outstanding > 0 || lane.ready || lane.slot != lanes_[0].slot) return UINT32_MAX;
+    return lanes_[0].slot;
+}
+
+// An observer's copy is whole if the slot's epoch was the same even number before and after it.
+void Learner::begin_fill(uint32_t slot) {
+    if (filling_[slot]++ > 0) return;
+    store_relaxed_u32(&slot_epochs_[slot], slot_epochs_[slot] + 1);
+    // Odd before any row changes; commands are published after it. Pairs with [O] in the observer.
+    fence_release();
+}
+
+void Learner::end_fill(uint32_t slot) {
+    if (--filling_[slot] > 0) return;
+    // Even after every row; the results were acquired. Pairs with [O] in the observer.
+    store_release_u32(&slot_epochs_[slot], slot_epochs_[slot] + 1);
+}
+
+// Commands -----------------------------------------------------------------------------------------
+
+void Learner::publish(uint32_t index, uint32_t kind, uint32_t slot, uint32_t action_slot) {
+    Lane& lane = lanes_[index];
+    uerl_lane_commands* shared = uerl_segment_commands(&segment(), index);
+    shared->commands[lane.write_index % UERL_RING_CAPACITY] = {
+        ++lane.sequence, lane.generation, action_slot, slot, kind, {}};
+    uerl_ring_publish(&shared->write_index, &lane.write_index);
+}
+
+void Learner::command(uint32_t index, uint32_t slot, uint32_t action_slot) {
+    Lane& lane = lanes_[index];
+    if (lane.outstanding == 0) {
+        outstanding_.push_back(index);
+        begin_fill(slot);
+    } else if (slot != lane.target) {
+        end_fill(lane.target);
+        begin_fill(slot);
+    }
+    lane.target = slot;
+    lane.outstanding++;
+    publish(index, UERL_COMMAND_GO, slot, action_slot);
+}
+
+void Learner::broadcast(const std::vector<uint32_t>& lanes) {
+    store_relaxed_u32(&header_->command_epoch, header_->command_epoch + 1);
+    store_relaxed_u64(&header_->progress, header_->progress + 1);
+    // [L] Publish before the look for sleepers; a simulator announces its sleep before its last look
+    // at the ring. Pairs with [S] in the simulator.
+    fence_seq_cst();
+    if (load_relaxed_u32(&header_->num_waiting) == 0) return;
+    uint32_t bits = 0;
+    for (const uint32_t lane : lanes) bits |= uerl_futex_lane_bit(lane);
+    uerl_futex_wake(&header_->command_epoch, INT32_MAX, bits);
+}
+
+void Learner::write_control(uint32_t env, uint32_t action_slot, uint32_t control, int64_t seed) {
+    const uerl_segment& segment = memory_->segment;
+    for (size_t group = 0; group < control_fields_.size(); group++) {
+        const uint32_t agents = segment.groups[group].rows_per_env;
+        uint8_t* controls =
+            uerl_segment_row(&segment, control_fields_[group], action_slot, env * agents);
+        uint8_t* seeds = uerl_segment_row(&segment, seed_fields_[group], action_slot, env * agents);
+        for (uint32_t agent = 0; agent < agents; agent++) {
+            controls[agent] = static_cast<uint8_t>(control);
+            std::memcpy(seeds + agent * sizeof seed, &seed, sizeof seed);
+        }
+    }
+}
+
+void Learner::write_parameters(uint32_t env, uint32_t action_slot) {
+    const uint32_t agents = segment().groups[0].rows_per_env;
+    for (size_t i = 0; i < parameter_fields_.size(); i++)
+        for (uint32_t agent = 0; agent < agents; agent++)
+            std::memcpy(uerl_segment_row(&segment(), parameter_fields_[i], action_slot,
+                                         env * agents + agent),
+                        &parameters_[i][env], sizeof(double));
+}
+
+void Learner::set_parameter(uint32_t index, uint32_t env, double value) {
+    parameters_.at(index).at(env) = value;
+}
+
+uint8_t* Learner::action_rows(uint32_t field, uint32_t lane) const {
+    const uint32_t rows = rows_per_lane(segment().fields[field].group);
+    return uerl_segment_row(&segment(), field, lanes_[lane].slot, lane * rows);
+}
+
+void Learner::check_step(const std::vector<uint32_t>& lanes) const {
+    for (const uint32_t lane : lanes) {
+        if (pending(lane))
+            throw Error(UERL_E_INVALID,
+                        "lane " + std::to_string(lane) +
+                            " is pending, expected idle rows: receive its result first (recv), or "
+                            "reset()",
+                        {lane});
+        const uint32_t first = lane * envs_per_lane();
+        for (uint32_t env = first; env < first + envs_per_lane(); env++) {
+            if (!started_[env])
+                throw Error(UERL_E_INVALID,
+                            "env " + std::to_string(env) +
+                                " was stepped before its first reset, expected reset() first: call "
+                                "reset()",
+                            {lane});
+            if (ended_[env] && autoreset_mode() == UERL_AUTORESET_DISABLED)
+                throw Error(UERL_E_INVALID,
+                            "env " + std::to_string(env) +
+                                " has ended, expected a reset before its next step: call "
+                                "reset(options={\"reset_mask\": terminated | truncated})",
+                            {lane});
+        }
+    }
+}
+
+void Learner::send_step(const std::vector<uint32_t>& lanes, uint32_t target) {
+    if (target == UINT32_MAX) target = pick_slot(lanes);
+    const bool resets = autoreset_mode() == UERL_AUTORESET_NEXT_STEP;
+    const bool writes_parameters =
+        autoreset_mode() == UERL_AUTORESET_SAME_STEP && !parameter_fields_.empty();
+    for (const uint32_t lane : lanes) {
+        const uint32_t action_slot = lanes_[lane].slot;
+        const uint32_t first = lane * envs_per_lane();
+        for (uint32_t env = first; env < first + envs_per_lane(); env++) {
+            was_reset_[env] = resets && ended_[env];
+            write_control(env, action_slot,
+                          was_reset_[env] ? UERL_CONTROL_RESET : UERL_CONTROL_STEP, -1);
+            if (was_reset_[env] || writes_parameters) write_parameters(env, action_slot);
+        }
+        command(lane, target != UINT32_MAX ? target : pick_slot_of_lane(lane), action_slot);
+    }
+    broadcast(lanes);
+}
+
+// Resets -------------------------------------------------------------------------------------------
+
+bool Learner::resettable(const std::vector<uint8_t>& mask) {
+    num_ready();
+    for (uint32_t env = 0; env < num_envs(); env++) {
+        const Lane& lane = lanes_[env / envs_per_lane()];
+        // One superseding command for a lane; and its message area may still be being read.
+        if (mask[env] && (lane.outstanding > 1 || (lane.outstanding == 1 && lane.message_outstanding)))
+            return false;
+    }
+    return true;
+}
+
+void Learner::write_message(uint32_t index, const std::string& bytes) {
+    if (bytes.size() > segment().header.message_bytes)
+        throw Error(UERL_E_INVALID,
+                    "reset options have " + std::to_string(bytes.size()) +
+                        " bytes as JSON, expected at most " +
+                        std::to_string(segment().header.message_bytes) +
+                        ": raise message_bytes in the spec");
+    uerl_message* area = uerl_segment_message_to_simulator(&segment(), index);
+    uerl_lane_commands* shared = uerl_segment_commands(&segment(), index);
+    std::memcpy(area + 1, bytes.data(), bytes.size());
+    area->kind = UERL_MESSAGE_OPTIONS;
+    area->bytes = static_cast<uint32_t>(bytes.size());
+    // The command that follows publishes it; its index is what the simulator acquires.
+    store_relaxed_u32(&shared->message_count, shared->message_count + 1);
+    lanes_[index].message_outstanding = true;
+}
+
+// Carries an env's rows from slot to slot: observations, infos, masks.
+void Learner::copy_env(uint32_t env, uint32_t from, uint32_t to) {
+    if (from == to) return;
+    const uerl_segment& segment = memory_->segment;
+    for (const uint32_t field : carried_fields_) {
+        const uint32_t agents = segment.groups[segment.fields[field].group].rows_per_env;
+        std::memcpy(uerl_segment_row(&segment, field, to, env * agents),
+                    uerl_segment_row(&segment, field, from, env * agents),
+                    agents * segment.fields[field].row_stride);
+    }
+    for (uint32_t group = 0; group < segment.header.num_groups; group++)
+        stats.copied_rows += segment.groups[group].rows_per_env;
+}
+
+void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
+                            const std::vector<int64_t>& seeds, uint32_t target) {
+    Lane& lane = lanes_[index];
+    // The outstanding command still reads its own action slot.
+    const uint32_t action_slot = lane.outstanding > 0 ? target : lane.slot;
+    const uint32_t first = index * envs_per_lane();
+    for (uint32_t env = first; env < first + envs_per_lane(); env++) {
+        write_control(env, action_slot, mask[env] ? UERL_CONTROL_RESET : UERL_CONTROL_SKIP,
+                      seeds[env]);
+        was_reset_[env] = 0;
+        if (!mask[env]) {
+            copy_env(env, lane.slot, target);
+            continue;
+        }
+        write_parameters(env, action_slot);
+        started_[env] = 1;
+        ended_[env] = 0;
+    }
+    if (lane.ready) { // its result was not delivered, and never will be
+        lane.ready = false;
+        ready_.erase(std::find(ready_.begin(), ready_.end(), index));
+        stats.superseded++;
+    }
+    command(index, target, action_slot);
+}
+
+void Learner::send_reset(const std::vector<uint8_t>& mask, const std::vector<int64_t>& seeds,
+                         const std::string& options) {
+    const bool partial = std::find(mask.begin(), mask.end(), 0) != mask.end();
+    std::vector<uint32_t> all(num_lanes()), asked;
+    for (uint32_t lane = 0; lane < num_lanes(); lane++) {
+        all[lane] = lane;
+        const auto begin = mask.begin() + static_cast<ptrdiff_t>(lane) * envs_per_lane();
+        const auto end = begin + envs_per_lane();
+        const bool some_asked = std::find(begin, end, 1) != end;
+        if (some_asked) asked.push_back(lane);
+        if (pending(lane) && std::find(begin, end, 0) != end)
+            throw Error(UERL_E_INVALID,
+                        "lane " + std::to_string(lane) +
+                            " is pending and not all of it is to be reset, expected idle rows: "
+                            "receive its result first (recv)",
+                        {lane});
+    }
+    if (!options.empty())
+        for (const uint32_t lane : asked) write_message(lane, options);
+    // In place if nobody looks; else every row moves, so that the batch stays one view.
+    const uint32_t here = partial ? common_slot() : UINT32_MAX;
+    const bool in_place = here != UINT32_MAX && !memory_->slots.held(here);
+    const uint32_t target = in_place ? here : pick_slot(all);
+    for (const uint32_t lane : all) {
+        if (std::find(asked.begin(), asked.end(), lane) != asked.end()) {
+            send_reset_to(lane, mask, seeds,
+                          target != UINT32_MAX ? target : pick_slot_of_lane(lane));
+        } else if (target != UINT32_MAX && !in_place) {
+            const uint32_t first = lane * envs_per_lane();
+            for (uint32_t env = first; env < first + envs_per_lane(); env++)
+                copy_env(env, lanes_[lane].slot, target);
+            lanes_[lane].slot = target;
+        }
+    }
+    broadcast(asked);
+}
+
+// Rollouts -----------------------------------------------------------------------------------------
+
+bool Learner::block_free(uint32_t first, uint32_t num_steps, uint32_t except) const {
+    if (first + num_steps > memory_->slots.num_slots()) return false;
+    for (uint32_t slot = first; slot < first + num_steps; slot++)
+        if (slot != except && memory_->slots.held(slot)) return false;
+    return true;
+}
+
+uint32_t Learner::begin_rollout(uint32_t num_steps) {
+    const uint32_t here = common_slot();
+    if (here != UINT32_MAX && block_free(here, num_steps, here)) return here;
+    for (uint32_t first = 0; first + num_steps <= memory_->slots.num_slots(); first++) {
+        if (!block_free(first, num_steps, UINT32_MAX)) continue;
+        if (here != UINT32_MAX && here >= first && here < first + num_steps) continue;
+        for (uint32_t env = 0; env < num_envs(); env++)
+            copy_env(env, lanes_[env / envs_per_lane()].slot, first);
+        for (Lane& lane : lanes_) lane.slot = first;
+        return first;
+    }
+    return UINT32_MAX;
+}
+
+uint32_t Learner::slot_after_rollout(uint32_t first, uint32_t num_steps) const {
+    const uint32_t end = first + num_steps;
+    if (block_free(end, num_steps, UINT32_MAX)) return end;
+    for (uint32_t next = 0; next + num_steps <= memory_->slots.num_slots(); next++)
+        if ((next + num_steps <= first || next >= end) && block_free(next, num_steps, UINT32_MAX))
+            return next;
+    return UINT32_MAX;
+}
+
+}  // namespace uerl

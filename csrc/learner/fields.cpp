@@ -1,0 +1,71 @@
+// fields.cpp: the segment's fields as NumPy sees them, and the leases under them.
+#include "fields.hpp"
+
+#include <cstring>
+
+namespace uerl {
+
+namespace {
+
+struct Lease {
+    std::shared_ptr<Memory> memory;
+    std::vector<Run> runs;
+};
+
+void end_lease(void* pointer) {
+    const Lease* lease = static_cast<Lease*>(pointer);
+    for (const Run& run : lease->runs)
+        lease->memory->slots.release(run.slot, run.first_lane, run.num_lanes);
+    delete lease;
+}
+
+constexpr uint32_t kLastDtype = UERL_DTYPE_COMPLEX128;
+
+}  // namespace
+
+py::dtype numpy_dtype(uint32_t dtype) { return py::dtype(uerl_dtype_name(dtype)); }
+
+uint32_t uerl_dtype_of(const py::dtype& dtype) {
+    for (uint32_t code = 1; code <= kLastDtype; code++)
+        if (numpy_dtype(code).equal(dtype)) return code;
+    return 0;
+}
+
+std::vector<py::ssize_t> FieldView::with_axes(std::initializer_list<py::ssize_t> leading) const {
+    std::vector<py::ssize_t> all(leading);
+    all.insert(all.end(), shape.begin(), shape.end());
+    return all;
+}
+
+std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role) {
+    std::vector<FieldView> views;
+    for (uint32_t i = 0; i < segment.header.num_fields; i++) {
+        const uerl_field& field = segment.fields[i];
+        if (field.role != role) continue;
+        const std::string name = field.name;
+        views.push_back({i, field.group, role, name.substr(name.find('/') + 1),
+                         numpy_dtype(field.dtype), {}, field.row_stride});
+        for (uint32_t axis = 0; axis < field.num_dims; axis++)
+            views.back().shape.push_back(static_cast<py::ssize_t>(field.shape[axis]));
+    }
+    return views;
+}
+
+py::array view_of(const FieldView& field, std::vector<py::ssize_t> shape, uint8_t* data,
+                  const py::object& base, bool writable) {
+    py::array array(field.dtype, std::move(shape), data, base);
+    if (!writable)
+        py::detail::array_proxy(array.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+    return array;
+}
+
+py::capsule make_lease(std::shared_ptr<Memory> memory, std::vector<Run> runs) {
+    auto lease = std::make_unique<Lease>(Lease{std::move(memory), std::move(runs)});
+    for (const Run& run : lease->runs)
+        lease->memory->slots.hold(run.slot, run.first_lane, run.num_lanes);
+    py::capsule capsule(lease.get(), &end_lease);
+    lease.release();
+    return capsule;
+}
+
+}  // namespace uerl

@@ -1,0 +1,43 @@
+// fields.hpp: the segment's fields as NumPy sees them.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "learner.hpp"
+
+namespace uerl {
+
+namespace py = pybind11;
+
+// NumPy dtype of an enum uerl_dtype, and back (0: none).
+py::dtype numpy_dtype(uint32_t dtype);
+uint32_t uerl_dtype_of(const py::dtype& dtype);
+
+// One field with what arrays over it need; made once.
+struct FieldView {
+    uint32_t index;
+    uint32_t group;
+    uint32_t role;
+    std::string key;  // its name behind the slash: the key in a dict
+    py::dtype dtype;
+    std::vector<py::ssize_t> shape;  // of one row
+    uint64_t row_bytes;
+
+    // Shape with leading axes before the row's own.
+    std::vector<py::ssize_t> with_axes(std::initializer_list<py::ssize_t> leading) const;
+};
+
+std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role);
+
+// An array over memory that `base` keeps alive; Python may not write to it unless `writable`.
+py::array view_of(const FieldView& field, std::vector<py::ssize_t> shape, uint8_t* data,
+                  const py::object& base, bool writable);
+
+// What a batch's arrays have as base: the slots are free again when it dies.
+py::capsule make_lease(std::shared_ptr<Memory> memory, std::vector<Run> runs);
+
+}  // namespace uerl

@@ -1,0 +1,289 @@
+// learner.cpp: making the segment, simulators coming, results, waiting, the end.
+#include "learner.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/atomics.h"
+#include "core/error.h"
+#include "core/lock.h"
+#include "core/ring.h"
+
+namespace uerl {
+
+namespace {
+
+void check(int error) {
+    if (error != UERL_OK) throw Error(error, uerl_last_error());
+}
+
+std::string list_lanes(const std::vector<uint32_t>& lanes) {
+    std::string text;
+    for (size_t i = 0; i < lanes.size() && i < 8; i++)
+        text += (i == 0 ? "" : ", ") + std::to_string(lanes[i]);
+    return lanes.size() > 8 ? text + ", ..." : text;
+}
+
+}  // namespace
+
+Learner::Learner(Config config) {
+    uerl_header& header = config.header;
+    header.num_groups = static_cast<uint32_t>(config.groups.size());
+    header.num_fields = static_cast<uint32_t>(config.fields.size());
+    header.text_bytes = static_cast<uint32_t>(config.text.size());
+    check(uerl_spec_layout(&header, config.groups.data(), config.fields.data()));
+    memory_ = std::make_shared<Memory>(header.num_slots, header.num_lanes);
+    check(uerl_segment_create(&memory_->segment, config.name.c_str(), &header, config.groups.data(),
+                              config.fields.data(), config.text.data(), config.mode, config.gid));
+    prepare_lanes();
+}
+
+void Learner::prepare_lanes() {
+    const uerl_segment& segment = memory_->segment;
+    header_ = uerl_segment_header(&segment);
+    slot_epochs_ = uerl_segment_slot_epochs(&segment);
+    lanes_.resize(num_lanes());
+    outstanding_.reserve(num_lanes());
+    ready_.reserve(num_lanes());
+    ended_.assign(num_envs(), 0);
+    started_.assign(num_envs(), 0);
+    was_reset_.assign(num_envs(), 0);
+    filling_.assign(segment.header.num_slots, 0);
+    for (uint32_t i = 0; i < segment.header.num_fields; i++) {
+        const uint32_t role = segment.fields[i].role;
+        if (role == UERL_ROLE_CONTROL) control_fields_.push_back(i);
+        if (role == UERL_ROLE_SEED) seed_fields_.push_back(i);
+        if (role == UERL_ROLE_PARAMETER) parameter_fields_.push_back(i);
+        if (role == UERL_ROLE_OBSERVATION || role == UERL_ROLE_INFO || role == UERL_ROLE_MASK)
+            carried_fields_.push_back(i);
+    }
+    parameters_.assign(parameter_fields_.size(), std::vector<double>(num_envs(), 0.0));
+    uerl_wait_init(&wait_, num_lanes() + 1);
+}
+
+Learner::~Learner() { close(); }
+
+void Learner::close() {
+    if (closed_) return;
+    closed_ = true;
+    std::vector<uint32_t> all(num_lanes());
+    for (uint32_t lane = 0; lane < num_lanes(); lane++) {
+        all[lane] = lane;
+        if (lanes_[lane].generation != 0) publish(lane, UERL_COMMAND_CLOSE, 0, 0);
+    }
+    store_relaxed_u32(&header_->closed, 1);
+    broadcast(all);
+    uerl_segment_unlink(&memory_->segment);
+    // Simulators that still hold a lane see "closed"; whoever attaches later finds no living owner.
+    uerl_segment_unlock(&memory_->segment);
+}
+
+uint32_t Learner::look_for_simulators() {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < num_lanes(); i++) {
+        Lane& lane = lanes_[i];
+        if (lane.generation == 0) {
+            const uerl_lane_results* results = uerl_segment_results(&segment(), i);
+            // [H] The indices that the simulator adopted are visible with it. Pairs with [G].
+            const uint32_t generation = load_acquire_u32(&results->generation);
+            if (generation != 0 && lane_locked(i)) {
+                lane.generation = generation;
+                lane.read_index = load_relaxed_u32(&results->write_index);
+            }
+        }
+        count += lane.generation != 0;
+    }
+    return count;
+}
+
+bool Learner::lane_locked(uint32_t lane) const {
+    return uerl_lock_probe(segment().lock_fd, UERL_LOCK_LANES + static_cast<int64_t>(lane)) ==
+           UERL_LOCK_HELD;
+}
+
+uint32_t Learner::lane_state(uint32_t lane) const {
+    return load_relaxed_u32(&uerl_segment_results(&segment(), lane)->state);
+}
+
+std::string Learner::message_of(uint32_t lane) const {
+    const uerl_lane_results* results = uerl_segment_results(&segment(), lane);
+    // [U] What the count announces is complete. Pairs with [T].
+    if (load_acquire_u32(&results->message_count) == lanes_[lane].messages_seen) return "";
+    const uerl_message* area = uerl_segment_message_to_learner(&segment(), lane);
+    const uint32_t bytes = load_relaxed_u32(&area->bytes);
+    if (bytes > segment().header.message_bytes) return "";
+    std::string text(reinterpret_cast<const char*>(area + 1), bytes);
+    for (char& c : text)  // it goes to a terminal
+        if (static_cast<unsigned char>(c) < 0x20 && c != '\n') c = ' ';
+    return text;
+}
+
+// Results ------------------------------------------------------------------------------------------
+
+void Learner::take_result(uint32_t index) {
+    Lane& lane = lanes_[index];
+    uerl_lane_results* shared = uerl_segment_results(&segment(), index);
+    uerl_lane_commands* mine = uerl_segment_commands(&segment(), index);
+    const uerl_result result = shared->results[lane.read_index % UERL_RING_CAPACITY];
+    uerl_ring_advance(&mine->read_index, &lane.read_index);
+    if (lane.outstanding == 2 && result.sequence == lane.sequence - 1) {
+        lane.outstanding = 1;
+        stats.superseded++;
+        return;
+    }
+    if (result.generation != lane.generation || lane.outstanding == 0 ||
+        result.sequence != lane.sequence) {
+        stats.violations++;
+        return;
+    }
+    lane.outstanding = 0;
+    lane.message_outstanding = false;
+    lane.failed = result.status != UERL_RESULT_OK;
+    lane.ready = true;
+    ready_.push_back(index);
+    end_fill(lane.target);
+}
+
+// Looks at one lane's results; true when its last command is answered.
+bool Learner::poll(uint32_t index) {
+    Lane& lane = lanes_[index];
+    const uerl_lane_results* results = uerl_segment_results(&segment(), index);
+    int count = uerl_ring_peek(&results->write_index, lane.read_index);
+    if (count == UERL_E_CORRUPT) {
+        stats.violations++;
+        throw Error(UERL_E_CORRUPT,
+                    "result ring of lane " + std::to_string(index) +
+                        " has an impossible write index, expected at most 4 results: restart that "
+                        "simulator",
+                    {index});
+    }
+    for (; count > 0 && !lane.ready; count--) take_result(index);
+    return lane.ready;
+}
+
+uint32_t Learner::num_ready() {
+    outstanding_.erase(std::remove_if(outstanding_.begin(), outstanding_.end(),
+                                      [this](uint32_t lane) { return poll(lane); }),
+                       outstanding_.end());
+    return static_cast<uint32_t>(ready_.size());
+}
+
+std::vector<uint32_t> Learner::peek_ready(uint32_t max_lanes) const {
+    const size_t count = std::min<size_t>(max_lanes, ready_.size());
+    std::vector<uint32_t> lanes(ready_.begin(), ready_.begin() + static_cast<ptrdiff_t>(count));
+    std::sort(lanes.begin(), lanes.end());
+    return lanes;
+}
+
+void Learner::take(const std::vector<uint32_t>& lanes) {
+    for (const uint32_t index : lanes) {
+        Lane& lane = lanes_[index];
+        if (!lane.ready) continue;  // idle: its last rows are delivered once more
+        lane.ready = false;
+        lane.slot = lane.target;
+        store_relaxed_u32(&uerl_segment_commands(&segment(), index)->slot, lane.slot);
+    }
+    ready_.erase(std::remove_if(ready_.begin(), ready_.end(),
+                                [this](uint32_t lane) { return !lanes_[lane].ready; }),
+                 ready_.end());
+}
+
+void Learner::put_back(const std::vector<uint32_t>& lanes) {
+    for (const uint32_t lane : lanes) lanes_[lane].ready = true;
+    ready_.insert(ready_.begin(), lanes.begin(), lanes.end());
+}
+
+std::vector<Run> Learner::runs_of(const std::vector<uint32_t>& lanes) const {
+    std::vector<Run> runs;
+    for (const uint32_t lane : lanes) {
+        const uint32_t slot = lanes_[lane].slot;
+        if (!runs.empty() && runs.back().slot == slot &&
+            runs.back().first_lane + runs.back().num_lanes == lane)
+            runs.back().num_lanes++;
+        else
+            runs.push_back({slot, lane, 1});
+    }
+    return runs;
+}
+
+void Learner::count_delivery(uint64_t rows, bool whole, uint32_t slot) {
+    stats.steps += rows;
+    stats.batches++;
+    if (whole) store_relaxed_u32(&header_->slot, slot);
+    store_relaxed_u64(&header_->steps, stats.steps);
+    store_relaxed_u64(&header_->batches, stats.batches);
+    store_relaxed_u64(&header_->copied_batches, stats.copied_batches);
+}
+
+// Waiting ------------------------------------------------------------------------------------------
+
+namespace {
+
+struct Wanted {
+    Learner* learner;
+    uint32_t need;
+};
+
+bool enough_ready(void* context) {
+    const Wanted* wanted = static_cast<Wanted*>(context);
+    return wanted->learner->num_ready() >= wanted->need;
+}
+
+}  // namespace
+
+bool Learner::wait_busy(uint32_t need, int64_t deadline_ns) {
+    Wanted wanted{this, need};
+    store_relaxed_u32(&header_->cpu, static_cast<uint32_t>(uerl_cpu()));
+    int peer_cpu = -1;
+    if (num_lanes() == 1)
+        peer_cpu = static_cast<int>(load_relaxed_u32(&uerl_segment_results(&segment(), 0)->cpu));
+    return uerl_wait_busy(&wait_, enough_ready, &wanted, peer_cpu, deadline_ns);
+}
+
+void Learner::sleep_slice(uint32_t need, int64_t slice_ns) {
+    const uint32_t count = load_relaxed_u32(&header_->finished_count);
+    const uint32_t ready = num_ready();
+    if (ready >= need) return;
+    store_relaxed_u32(&header_->wake_at, count + (need - ready));
+    store_relaxed_u32(&header_->sleeping, 1);
+    // [Q] Announce the sleep before the last look at the rings; a simulator publishes before it looks
+    // for a sleeper. Pairs with [P] in the simulator.
+    fence_seq_cst();
+    if (num_ready() < need)
+        uerl_futex_wait(&header_->finished_count, count, UERL_FUTEX_ALL_BITS, slice_ns);
+    store_relaxed_u32(&header_->sleeping, 0);
+}
+
+void Learner::add_wait_ns(uint64_t wait_ns) {
+    stats.wait_ns += wait_ns;
+    store_relaxed_u64(&header_->wait_ns, stats.wait_ns);
+}
+
+void Learner::check_failed_ready() const {
+    for (const uint32_t lane : ready_)
+        if (lanes_[lane].failed)
+            throw Error(UERL_E_CLOSED,
+                        "simulator of lane " + std::to_string(lane) + " failed: " + message_of(lane),
+                        {lane});
+}
+
+void Learner::check_failures() {
+    check_failed_ready();
+    std::vector<uint32_t> lost;
+    for (const uint32_t lane : outstanding_) {
+        const uint32_t generation =
+            load_relaxed_u32(&uerl_segment_results(&segment(), lane)->generation);
+        if (lane_locked(lane) && generation == lanes_[lane].generation) continue;
+        // Committed before it died? Then it counts. Its lock was seen free: nothing more can come.
+        if (!poll(lane)) lost.push_back(lane);
+    }
+    num_ready();
+    if (lost.empty()) return;
+    stats.lost += lost.size();
+    throw Error(UERL_E_CLOSED,
+                "simulator of lane " + list_lanes(lost) +
+                    " is gone, expected a result of its command",
+                lost);
+}
+
+}  // namespace uerl

@@ -1,0 +1,197 @@
+// learner.hpp: the learner's side of a segment: commands out, results in. Knows nothing of Python.
+//
+// A lane is idle, pending (a command is outstanding) or ready (its result came and was not yet
+// delivered). Whatever goes wrong, a lane keeps its state: a wait can be repeated without shifting
+// data by one step. Everything that is decided on is computed from this side's own copies.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/segment.h"
+#include "slots.hpp"
+#include "core/wait.h"
+
+namespace uerl {
+
+// A code of uerl_error with its text, and the lanes it is about.
+struct Error : std::runtime_error {
+    Error(int code_, const std::string& text, std::vector<uint32_t> lanes_ = {})
+        : std::runtime_error(text), code(code_), lanes(std::move(lanes_)) {}
+    int code;
+    std::vector<uint32_t> lanes;
+};
+
+// What memory a view needs: the mapping and the slot table outlive every array over them.
+struct Memory {
+    Memory(uint32_t num_slots, uint32_t num_lanes) : slots(num_slots, num_lanes) {}
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+    ~Memory() { uerl_segment_close(&segment); }
+
+    uerl_segment segment{};
+    SlotTable slots;
+};
+
+struct Config {
+    std::string name;
+    mode_t mode = 0600;
+    gid_t gid = static_cast<gid_t>(-1);
+    uerl_header header{};  // the counts of uerl_spec_layout()
+    std::vector<uerl_group> groups;
+    std::vector<uerl_field> fields;
+    std::string text;
+};
+
+struct Stats {
+    uint64_t steps = 0;           // rows delivered
+    uint64_t batches = 0;         // batches delivered
+    uint64_t copied_batches = 0;  // delivered as a copy because no slot was left
+    uint64_t gathered_rows = 0;   // copied because they stood in several runs or slots
+    uint64_t copied_rows = 0;     // copied from slot to slot by the learner
+    uint64_t superseded = 0;      // results dropped because a reset overtook them
+    uint64_t discarded = 0;       // results of late or lost lanes dropped
+    uint64_t violations = 0;      // impossible values found in the segment
+    uint64_t late = 0;            // times a lane missed the deadline
+    uint64_t lost = 0;            // times a simulator was found dead
+    uint64_t wait_ns = 0;         // time spent waiting for results
+};
+
+// Consecutive lanes whose rows stand in one slot.
+struct Run {
+    uint32_t slot;
+    uint32_t first_lane;
+    uint32_t num_lanes;
+};
+
+struct Lane {
+    uint32_t generation = 0;  // of the simulator that is commanded; 0: none yet
+    uint32_t write_index = 0;
+    uint32_t read_index = 0;
+    uint64_t sequence = 0;  // of the last command
+    uint32_t slot = 0;      // where the last delivered rows stand
+    uint32_t target = 0;    // where the outstanding command's rows will stand
+    uint32_t outstanding = 0;  // commands without a result: 0, 1, or 2 when a reset overtook
+    bool ready = false;
+    bool failed = false;  // the simulator reported that it cannot go on
+    uint32_t messages_seen = 0;
+    bool message_outstanding = false;  // the message area belongs to the simulator
+};
+
+class Learner {
+  public:
+    explicit Learner(Config config);
+    ~Learner();
+    Learner(const Learner&) = delete;
+    Learner& operator=(const Learner&) = delete;
+
+    const std::shared_ptr<Memory>& memory() const { return memory_; }
+    const uerl_segment& segment() const { return memory_->segment; }
+    uint32_t num_lanes() const { return segment().header.num_lanes; }
+    uint32_t num_envs() const { return num_lanes() * segment().header.envs_per_lane; }
+    uint32_t envs_per_lane() const { return segment().header.envs_per_lane; }
+    const Lane& lane(uint32_t index) const { return lanes_[index]; }
+    bool pending(uint32_t lane) const { return lanes_[lane].outstanding > 0 || lanes_[lane].ready; }
+    bool ended(uint32_t env) const { return ended_[env]; }
+    uint32_t autoreset_mode() const { return segment().header.autoreset_mode; }
+    uint32_t rows_per_lane(uint32_t group) const {
+        return envs_per_lane() * segment().groups[group].rows_per_env;
+    }
+
+    // Takes in simulators that became ready; returns how many lanes have one.
+    uint32_t look_for_simulators();
+    // The text of a refusal or failure that the lane's simulator left, or empty.
+    std::string message_of(uint32_t lane) const;
+    uint32_t lane_state(uint32_t lane) const;
+    bool lane_locked(uint32_t lane) const;
+
+    // Parameters of the envs, by field: written with every reset.
+    void set_parameter(uint32_t field, uint32_t env, double value);
+
+    // Checks that these lanes may step. `lanes` ascending. Throws Error.
+    void check_step(const std::vector<uint32_t>& lanes) const;
+    // Where the next step of a lane finds its actions.
+    uint8_t* action_rows(uint32_t field, uint32_t lane) const;
+    // Commands a step. Envs that ended are reset instead (NEXT_STEP). target: UINT32_MAX or a slot.
+    void send_step(const std::vector<uint32_t>& lanes, uint32_t target = UINT32_MAX);
+    // Commands a reset of the envs in `mask`; others keep their rows. seeds: for each env, -1 none.
+    // Pending lanes are superseded. options: bytes for every simulator, or empty.
+    void send_reset(const std::vector<uint8_t>& mask, const std::vector<int64_t>& seeds,
+                    const std::string& options);
+    bool resettable(const std::vector<uint8_t>& mask);  // false: a superseding reset is still out
+    // Was this env's last command a reset that the learner added (NEXT_STEP)?
+    bool was_reset(uint32_t env) const { return was_reset_[env]; }
+
+    // Waiting. need: ready lanes wanted. All may be called again and again.
+    uint32_t num_ready();  // looks at the rings
+    uint32_t num_outstanding() const { return static_cast<uint32_t>(outstanding_.size()); }
+    bool wait_busy(uint32_t need, int64_t deadline_ns);
+    void sleep_slice(uint32_t need, int64_t slice_ns);
+    void check_failures();  // throws Error when a lane failed or is lost
+    void check_failed_ready() const;  // throws Error when a ready lane's simulator gave up
+    std::vector<uint32_t> silent_lanes() const { return outstanding_; }
+    void add_wait_ns(uint64_t wait_ns);
+
+    // At most max_lanes ready lanes, those that waited longest, in ascending order.
+    std::vector<uint32_t> peek_ready(uint32_t max_lanes) const;
+    // Delivers: ready ones among `lanes` are idle then, and their new rows are their last.
+    void take(const std::vector<uint32_t>& lanes);
+    void put_back(const std::vector<uint32_t>& lanes);  // undoes take(), for idle lanes
+    std::vector<Run> runs_of(const std::vector<uint32_t>& lanes) const;
+    // May a view of this run be handed out, so that every lane keeps a slot to write to?
+    bool can_lease(const Run& run) const;
+    // Notes the outcome of delivered rows: done flags, normalised, for each row of the lane's envs.
+    void note_outcome(uint32_t env, bool ended) { ended_[env] = ended; }
+    void count_delivery(uint64_t rows, bool whole, uint32_t slot);
+
+    // Slots for a rollout of num_steps steps: the first slot of a free block whose first holds the
+    // current batch (copied there if need be), or UINT32_MAX when there is none.
+    uint32_t begin_rollout(uint32_t num_steps);
+    // A slot for the step after a block: one with room for a further block if possible.
+    uint32_t slot_after_rollout(uint32_t first, uint32_t num_steps) const;
+    // The slot in which every lane's last rows stand, or UINT32_MAX.
+    uint32_t common_slot() const;
+
+    void close();  // tells the simulators; unlinks the name; leases go on
+    bool closed() const { return closed_; }
+    Stats stats;
+
+  private:
+    bool poll(uint32_t lane);
+    void take_result(uint32_t lane);
+    void command(uint32_t lane, uint32_t slot, uint32_t action_slot);
+    void publish(uint32_t lane, uint32_t kind, uint32_t slot, uint32_t action_slot);
+    void broadcast(const std::vector<uint32_t>& lanes);
+    void write_control(uint32_t env, uint32_t action_slot, uint32_t control, int64_t seed);
+    void write_parameters(uint32_t env, uint32_t action_slot);
+    void write_message(uint32_t lane, const std::string& bytes);
+    bool free_for(uint32_t slot, uint32_t lane) const;
+    uint32_t pick_slot(const std::vector<uint32_t>& lanes) const;
+    uint32_t pick_slot_of_lane(uint32_t lane) const;
+    void copy_env(uint32_t env, uint32_t from, uint32_t to);
+    void begin_fill(uint32_t slot);
+    void end_fill(uint32_t slot);
+    bool block_free(uint32_t first, uint32_t num_steps, uint32_t except) const;
+    void send_reset_to(uint32_t lane, const std::vector<uint8_t>& mask,
+                       const std::vector<int64_t>& seeds, uint32_t target);
+    void prepare_lanes();
+
+    std::shared_ptr<Memory> memory_;
+    uerl_header* header_ = nullptr;
+    uint32_t* slot_epochs_ = nullptr;
+    std::vector<Lane> lanes_;
+    std::vector<uint32_t> outstanding_;  // lanes whose last command has no result yet
+    std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
+    std::vector<uint8_t> ended_, started_, was_reset_;  // of each env
+    std::vector<uint32_t> filling_;                     // lanes that write to a slot
+    std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_;
+    std::vector<std::vector<double>> parameters_;  // of each parameter field and env
+    uerl_wait wait_{};
+    uint32_t finished_seen_ = 0;
+    bool closed_ = false;
+};
+
+}  // namespace uerl
