@@ -93,6 +93,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Scene> make_basic() { return std::make_unique<BasicScene>(); }
+std::unique_ptr<Scene> make_basic() {
+    return std::make_unique<BasicScene>();
+}
 
 }  // namespace uerl_sim

@@ -296,6 +296,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Scene> make_gather() { return std::make_unique<GatherScene>(); }
+std::unique_ptr<Scene> make_gather() {
+    return std::make_unique<GatherScene>();
+}
 
 }  // namespace uerl_sim

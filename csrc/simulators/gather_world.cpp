@@ -29,7 +29,9 @@ double distance(const GatherPoint &a, const GatherPoint &b) {
     return std::hypot(a.x - b.x, a.y - b.y);
 }
 
-bool alive(const GatherAgent &agent) { return agent.present && !agent.died; }
+bool alive(const GatherAgent &agent) {
+    return agent.present && !agent.died;
+}
 
 void spawn(Random &random, GatherAgent &agent) {
     agent.position = random_point(random);

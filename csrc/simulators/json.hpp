@@ -1,4 +1,4 @@
-// json.hpp: writes JSON. Commas, quotes and indentation are the writer's; the order is the caller's.
+// json.hpp: writes JSON. Commas, quotes and indentation are the writer's, the order the caller's.
 #ifndef UERL_SIM_JSON_HPP
 #define UERL_SIM_JSON_HPP
 
@@ -53,7 +53,7 @@ public:
     // The shortest form that reads back as the same number.
     void value(double number) {
         if (!std::isfinite(number))
-            throw std::invalid_argument("json value is not finite, expected a number: leave it out");
+            throw std::invalid_argument("json value is not finite, expected a number: omit it");
         char digits[40];
         for (int precision = 1; precision <= 17; precision++) {
             std::snprintf(digits, sizeof digits, "%.*g", precision, number);

@@ -39,8 +39,8 @@ Lane::Lane(uerl_simulator *simulator, const Spec &spec)
             continue;
         group.final_observation = bind_all(group, "final_observation/", UERL_ROLE_FINAL_OBSERVATION,
                                            group_spec.observation, Missing::spare);
-        group.final_info = bind_all(group, "final_info/", UERL_ROLE_FINAL_INFO, group_spec.info,
-                                    Missing::spare);
+        group.final_info =
+            bind_all(group, "final_info/", UERL_ROLE_FINAL_INFO, group_spec.info, Missing::spare);
     }
     bind_parameters();
     refuse_unknown_arrays();
@@ -62,8 +62,7 @@ void Lane::point(std::uint32_t env, Rows &rows, Rows &final_rows) {
 std::vector<double> Lane::parameters(std::uint32_t env) const {
     std::vector<double> values;
     for (std::size_t i = 0; i < parameters_.size(); i++) {
-        const void *value =
-            uerl_simulator_row(simulator_, parameters_[i], env * groups_[0].agents);
+        const void *value = uerl_simulator_row(simulator_, parameters_[i], env * groups_[0].agents);
         values.push_back(value == nullptr ? spec_.parameters[i].value
                                           : *static_cast<const double *>(value));
     }
@@ -132,8 +131,8 @@ std::vector<Lane::Array> Lane::bind_all(const Group &group, const std::string &p
 void Lane::bind_parameters() {
     for (const ParameterSpec &parameter : spec_.parameters)
         parameters_.push_back(bind(spec_.groups.front().name, "parameter/" + parameter.name,
-                                   UERL_ROLE_PARAMETER,
-                                   box(parameter.name, UERL_DTYPE_FLOAT64, {}), Missing::spare));
+                                   UERL_ROLE_PARAMETER, box(parameter.name, UERL_DTYPE_FLOAT64, {}),
+                                   Missing::spare));
 }
 
 // The array's number in the segment; -1 where it is missing and may be.
@@ -141,9 +140,9 @@ std::int32_t Lane::bind(const std::string &group, const std::string &name, std::
                         const ArraySpec &spec, Missing missing) {
     std::array<std::uint64_t, UERL_MAX_DIMS> shape{};
     std::copy(spec.shape.begin(), spec.shape.end(), shape.begin());
-    const std::int32_t index = uerl_simulator_bind(
-        simulator_, group.c_str(), name.c_str(), role, spec.dtype,
-        static_cast<std::uint32_t>(spec.shape.size()), shape.data());
+    const std::int32_t index =
+        uerl_simulator_bind(simulator_, group.c_str(), name.c_str(), role, spec.dtype,
+                            static_cast<std::uint32_t>(spec.shape.size()), shape.data());
     if (index >= 0)
         bound_[static_cast<std::size_t>(index)] = true;
     else if (index != UERL_E_NOT_FOUND || missing == Missing::refuse)

@@ -1,4 +1,4 @@
-// lane.hpp: the arrays of one lane, found in the learner's segment and compared with a scene's spec.
+// lane.hpp: the arrays of one lane, found in the learner's segment and compared with a scene's.
 #ifndef UERL_SIM_LANE_HPP
 #define UERL_SIM_LANE_HPP
 
@@ -22,8 +22,8 @@ public:
     // Binds every array of `spec`; throws SpecMismatch.
     Lane(uerl_simulator *simulator, const Spec &spec);
 
-    // Points `rows` at the rows of env `env` of the command in hand, and `final_rows` at those of the
-    // terminal observation (SAME_STEP only).
+    // Points `rows` at the rows of env `env` of the command in hand, and `final_rows` at those of
+    // the terminal observation (SAME_STEP only).
     void point(std::uint32_t env, Rows &rows, Rows &final_rows);
 
     // The learner's values for env `env`, or the spec's.

@@ -47,8 +47,9 @@ void print_help(const Scene *scene) {
         for (const std::string &name : scene_names())
             std::printf("    %-8s  %s\n", name.c_str(), make_scene(name)->summary().c_str());
         print_options("Options of every scene", common_options);
-        std::printf("\nA learner starts simulators by itself: uerl_shm.VecEnv(\"uerl-sim basic\").\n"
-                    "\nExample\n    uerl-sim basic --describe basic.json\n");
+        std::printf(
+            "\nA learner starts simulators by itself: uerl_shm.VecEnv(\"uerl-sim basic\").\n"
+            "\nExample\n    uerl-sim basic --describe basic.json\n");
         return;
     }
     std::printf("uerl-sim %s: %s\n", scene->name().c_str(), scene->summary().c_str());
@@ -89,8 +90,7 @@ std::unique_ptr<Scene> find_scene(const std::string &name) {
     std::string list;
     for (const std::string &known : scene_names())
         list += (list.empty() ? "" : ", ") + known;
-    throw UsageError("scene is '" + name + "', expected one of " + list +
-                     ": see uerl-sim --help");
+    throw UsageError("scene is '" + name + "', expected one of " + list + ": see uerl-sim --help");
 }
 
 // Takes "--name value" or "--name=value" from `arguments` at `next` and moves `next` past it.

@@ -31,7 +31,7 @@
 #include <string>
 
 #include "rng.hpp"
-#include "uerl_shm/layout.h"
+#include "uerl_shm/uerl_shm.h"
 
 namespace uerl_sim {
 

@@ -11,23 +11,29 @@ namespace {
 
 constexpr std::int64_t drawn_episodes = -1;  // the pattern says how long each episode is
 constexpr std::int64_t endless = 0;
-constexpr std::int64_t faulty_steps = 50;    // a seeded bug shows in one step of so many
+constexpr std::int64_t faulty_steps = 50;  // a seeded bug shows in one step of so many
 constexpr std::uint64_t max_row_bytes = UINT64_C(1) << 30;
 constexpr std::size_t max_name_bytes = 40;
 
 enum class Bug { none, early, stale, swap };
 
 // What every row tells about itself, after the info arrays of the command line.
-enum Echo : std::size_t { echo_step, echo_episode, echo_action, echo_seed, echo_lane,
-                          echo_received, num_echoes };
+enum Echo : std::size_t {
+    echo_step,
+    echo_episode,
+    echo_action,
+    echo_seed,
+    echo_lane,
+    echo_received
+};
 
 std::vector<ArraySpec> echo_arrays() {
-    return {box("step", UERL_DTYPE_INT64, {}),        // step of the pattern
-            box("episode", UERL_DTYPE_INT64, {}),     // from 0
+    return {box("step", UERL_DTYPE_INT64, {}),     // step of the pattern
+            box("episode", UERL_DTYPE_INT64, {}),  // from 0
             box("action_sum", UERL_DTYPE_UINT64, {}),
-            box("seed", UERL_DTYPE_INT64, {}),        // the last one the learner gave, or -1
+            box("seed", UERL_DTYPE_INT64, {}),  // the last one the learner gave, or -1
             box("lane", UERL_DTYPE_INT32, {}),
-            box("received", UERL_DTYPE_INT64, {})};   // commands this env answered, from 1
+            box("received", UERL_DTYPE_INT64, {})};  // commands this env answered, from 1
 }
 
 struct ProbeSettings {
@@ -128,10 +134,10 @@ private:
     void fill(const std::vector<Target> &targets, const std::vector<RowBlock> &blocks,
               std::uint64_t env, std::size_t agent) const {
         for (std::size_t i = 0; i < targets.size(); i++)
-            fill_pattern(blocks[i].first + agent * blocks[i].row_bytes, targets[i].row_bytes,
-                         pattern_base(targets[i].name_hash, env, agent,
-                                      static_cast<std::uint64_t>(step_)),
-                         targets[i].masks);
+            fill_pattern(
+                blocks[i].first + agent * blocks[i].row_bytes, targets[i].row_bytes,
+                pattern_base(targets[i].name_hash, env, agent, static_cast<std::uint64_t>(step_)),
+                targets[i].masks);
     }
 
     void echo(const Rows &rows, std::size_t group, std::size_t agent) const {
@@ -197,8 +203,8 @@ ArraySpec parse_array(const std::string &option, const std::string &value) {
     if (second == std::string::npos)
         refuse_array(option, value, "expected NAME:DTYPE:SHAPE");
     const std::string name = value.substr(0, first);
-    const bool named = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") ==
-                       std::string::npos;
+    const bool named =
+        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
     if (name.empty() || !named || name.size() > max_name_bytes)
         refuse_array(option, value, "expected a name of at most 40 of a-z, 0-9 and _");
     const std::uint32_t dtype = dtype_of_name(value.substr(first + 1, second - first - 1));
@@ -320,6 +326,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Scene> make_probe() { return std::make_unique<ProbeScene>(); }
+std::unique_ptr<Scene> make_probe() {
+    return std::make_unique<ProbeScene>();
+}
 
 }  // namespace uerl_sim

@@ -20,7 +20,9 @@ constexpr std::int64_t early_ns = 200000;     // --bug early: time from the resu
 
 volatile std::sig_atomic_t leave_requested = 0;
 
-void request_leave(int) { leave_requested = 1; }
+void request_leave(int) {
+    leave_requested = 1;
+}
 
 void catch_signals() {
     struct sigaction action;
@@ -174,7 +176,8 @@ private:
     void step(std::uint32_t index) {
         Env &env = envs_[index];
         if (!env.began)
-            throw std::logic_error("env " + std::to_string(index) + " of this lane got a step, "
+            throw std::logic_error("env " + std::to_string(index) +
+                                   " of this lane got a step, "
                                    "expected a reset first: call reset() before step()");
         if (options_.step_us > 0)
             spin_until(now_ns() + options_.step_us * 1000);
@@ -238,8 +241,8 @@ int attach(uerl_simulator **simulator, const RunOptions &options) {
     const std::int64_t deadline_ns = now_ns() + options.attach_timeout_s * 1000000000;
     for (;;) {
         const std::int64_t left_ns = std::max<std::int64_t>(deadline_ns - now_ns(), 0);
-        const int error = uerl_simulator_attach(simulator, name, options.lane,
-                                                std::min(left_ns, slice_ns));
+        const int error =
+            uerl_simulator_attach(simulator, name, options.lane, std::min(left_ns, slice_ns));
         const bool may_come = error == UERL_E_NOT_FOUND || error == UERL_E_EXISTS;
         if (!may_come || left_ns == 0 || leave_requested)
             return error;

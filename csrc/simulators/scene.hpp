@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "rng.hpp"
-#include "uerl_shm/layout.h"
+#include "uerl_shm/uerl_shm.h"
 
 namespace uerl_sim {
 

@@ -45,7 +45,7 @@ const char *kind_name(Kind kind) {
     return "box";
 }
 
-// Writes a flat list as lists nested like `shape`, from axis `axis` on; `next` is the first element.
+// Writes values[next] and on as lists nested like `shape` from axis `axis` on.
 template <typename T>
 void write_nested(JsonWriter &json, const std::vector<std::uint64_t> &shape, std::size_t axis,
                   const std::vector<T> &values, std::size_t &next) {

@@ -24,8 +24,8 @@ constexpr std::size_t num_values = 12;
 constexpr double player_radius = 0.16;
 constexpr double ball_radius = 0.04;
 constexpr double player_speed = 0.06;  // court units in one step
-constexpr double serve_speed = 0.04;  // of the ball
-constexpr double speed_gain = 1.06;   // with every return
+constexpr double serve_speed = 0.04;   // of the ball
+constexpr double speed_gain = 1.06;    // with every return
 constexpr double max_ball_speed = 0.09;
 constexpr double net_gap = 0.1;      // players keep this far from x = 0
 constexpr double min_forward = 0.6;  // a return always crosses the net
@@ -41,7 +41,9 @@ struct Body {
     Vector velocity;  // in one step
 };
 
-double side_of(std::size_t player) { return player == 0 ? 1.0 : -1.0; }
+double side_of(std::size_t player) {
+    return player == 0 ? 1.0 : -1.0;
+}
 
 // Four values within [-1, 1]: position and velocity as the player of that side sees them.
 void write_body(float *values, double side, const Body &body, double max_speed) {
@@ -131,8 +133,8 @@ private:
         const bool comes_closer = side_of(i) * ball_.velocity.x < 0.0;
         if (distance > player_radius + ball_radius || !comes_closer)
             return;
-        const double speed = std::min(
-            std::hypot(ball_.velocity.x, ball_.velocity.y) * speed_gain, max_ball_speed);
+        const double speed =
+            std::min(std::hypot(ball_.velocity.x, ball_.velocity.y) * speed_gain, max_ball_speed);
         const double sideways = distance > 0.0 ? gap.y / distance : 0.0;
         const double limit = std::sqrt(1.0 - min_forward * min_forward);
         const double y = std::clamp(sideways, -limit, limit);
@@ -191,6 +193,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Scene> make_tennis() { return std::make_unique<TennisScene>(); }
+std::unique_ptr<Scene> make_tennis() {
+    return std::make_unique<TennisScene>();
+}
 
 }  // namespace uerl_sim

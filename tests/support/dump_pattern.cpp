@@ -12,7 +12,9 @@
 int main(int argc, char **argv) {
     using namespace uerl_sim;
     const std::vector<std::string> words(argv, argv + argc);
-    const auto number = [&](std::size_t i) { return std::strtoull(words.at(i).c_str(), nullptr, 10); };
+    const auto number = [&](std::size_t i) {
+        return std::strtoull(words.at(i).c_str(), nullptr, 10);
+    };
     if (words.at(1) == "row") {
         std::vector<unsigned char> row(number(6));
         fill_pattern(row.data(), row.size(),

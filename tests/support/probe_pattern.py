@@ -1,7 +1,7 @@
 """What ``uerl-sim probe`` writes, computed anew: csrc/simulators/pattern.hpp has the definition.
 
-All arithmetic is on uint64 and wraps. Arguments may be scalars or arrays that broadcast against each
-other, so that one call gives the rows of a whole batch.
+All arithmetic is on uint64 and wraps. Arguments may be scalars or arrays that broadcast against
+each other, so that one call gives the rows of a whole batch.
 """
 
 from __future__ import annotations

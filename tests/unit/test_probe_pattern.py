@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import probe_pattern
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-
-import probe_pattern  # noqa: E402
 
 # As enum uerl_dtype in layout.h.
 DTYPES = [
@@ -30,12 +27,12 @@ Dump = Callable[..., bytes]
 def dump(tmp_path_factory: pytest.TempPathFactory) -> Dump:
     program = tmp_path_factory.mktemp("dump") / "dump_pattern"
     compiler = shlex.split(os.environ.get("CXX", "c++"))
-    source = ROOT / "tests" / "c" / "dump_pattern.cpp"
+    source = ROOT / "tests" / "support" / "dump_pattern.cpp"
     include = f"-I{ROOT / 'csrc' / 'include'}"
     subprocess.run([*compiler, "-std=c++17", "-O2", include, source, "-o", program], check=True)
-    return lambda *words: subprocess.run(
-        [program, *map(str, words)], check=True, capture_output=True
-    ).stdout
+    return lambda *words: (
+        subprocess.run([program, *map(str, words)], check=True, capture_output=True).stdout
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -118,7 +115,7 @@ def test_python_computes_the_ends_of_the_simulator(dump: Dump, episode_steps: in
 
 def test_episodes_end_in_all_three_ways() -> None:
     end = probe_pattern.end(np.arange(8)[:, None], np.arange(8))
-    ways = set(zip(end.terminated.flat, end.truncated.flat))
+    ways = set(zip(end.terminated.flat, end.truncated.flat, strict=True))
     assert ways == {(True, False), (False, True), (True, True)}
     assert end.num_steps.min() >= 20
     assert end.num_steps.max() < 80
