@@ -11,8 +11,10 @@ comma := ,
 OUT := build/tests$(if $(UERL_SANITIZE),-$(subst $(comma),-,$(UERL_SANITIZE)))
 CFLAGS := -g -O1 -Wall -Wextra -Werror -pthread $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
     -Icsrc/include -Icsrc -iquote csrc/core -iquote csrc/learner -iquote csrc/simulators
-TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) \
-    $(shell grep -L pybind11 csrc/learner/*.cpp 2>/dev/null)
+# Of the learner, what knows nothing of Python.
+DEPENDENCIES := $(CXX) -nostdinc -nostdinc++ -Icsrc/include -Icsrc -M -MG
+TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in csrc/learner/*.cpp; \
+    do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 HEADERS := $(filter %.h %.hpp,$(NATIVE)) $(wildcard tests/c/*.h)
 
@@ -35,7 +37,9 @@ test: .venv/built test-c ## run every test
 	$(RUN) -m pytest $(ARGS)
 
 test-c: $(PROGRAMS) ## run the tests in C and C++ only
-	@for program in $(PROGRAMS); do echo "== $$program"; timeout 120 $$program || exit 1; done
+	@failed=; for program in $(PROGRAMS); do echo "== $$program"; \
+	    timeout 120 $$program || failed="$$failed $$program"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 verify: .venv/built ## check every byte of ten million env steps
 	$(RUN) tests/verify/verify.py $(ARGS)
