@@ -1,3 +1,4 @@
+// apples.cpp: where things are placed, how the robot moves, and the scene of uerl-sim.
 #include "apples.hpp"
 
 #include <algorithm>
