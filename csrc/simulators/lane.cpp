@@ -79,7 +79,7 @@ void Lane::write_outcome(std::uint32_t env, std::size_t group, std::uint32_t age
         uerl_simulator_present(simulator_, number, row, 0);
 }
 
-// The field table is ordered by group, so a group's number is the number of names before it.
+// Groups come up in the field table in their order, so a group's number is how many came before.
 void Lane::find_group(const GroupSpec &spec) {
     Group group;
     group.name = spec.name;
@@ -88,10 +88,12 @@ void Lane::find_group(const GroupSpec &spec) {
     bool has_mask = false;
     std::uint32_t num_rows = 0;
     for (const uerl_array &array : list_arrays(simulator_)) {
-        if (names.empty() || names.back() != array.group)
+        const auto known = std::find(names.begin(), names.end(), array.group);
+        const auto number = static_cast<std::uint32_t>(known - names.begin());
+        if (known == names.end())
             names.emplace_back(array.group);
         if (spec.name == array.group) {
-            group.number = static_cast<std::uint32_t>(names.size() - 1);
+            group.number = number;
             num_rows = array.num_rows;
             has_mask = has_mask || array.role == UERL_ROLE_MASK;
         }
