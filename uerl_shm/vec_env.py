@@ -1,0 +1,431 @@
+"""VecEnv: many co-located simulators as one vectorised environment, without copies."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ClosedEnvironmentError
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from uerl_shm import _core
+from uerl_shm import segment as segments
+from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError, StepTimeout
+from uerl_shm.launcher import Launcher, Simulator, describe
+from uerl_shm.options import Access, checked_choice, checked_seconds, reset_mask_of, seeds_of
+from uerl_shm.rollout import Rollout
+from uerl_shm.simulators import Simulators
+from uerl_shm.spec import EnvSpec
+
+__all__ = ["StepBatch", "VecEnv"]
+
+_PEER_ERRORS = (StepTimeout, SimulatorLost, SegmentCorrupt)
+
+
+class StepBatch(NamedTuple):
+    """What `VecEnv.recv` returns: one row for each of ``env_ids``, in that order."""
+
+    observation: Any
+    reward: Any
+    terminated: Any
+    truncated: Any
+    info: dict[str, Any]
+    env_ids: np.ndarray
+
+
+class VecEnv(VectorEnv):
+    """Steps many simulators that write their rows straight into one batch in shared memory.
+
+    A `gymnasium.vector.VectorEnv`. Observations and info arrays are read-only views of the segment
+    that never change under their holder: a slot is written again only when no array (or tensor, or
+    slice of one) over it is alive. When more batches are held than ``slots`` allow, the next ones
+    are copies, ``stats()["copied_batches"]`` counts them and one warning says so.
+
+    Rows: ``num_envs`` counts rows. With one group of agents, rows = worlds x agents. With several
+    groups, ``num_envs`` counts worlds, and observations, actions, rewards and flags are dicts by
+    group name.
+
+    Args:
+        simulator: Command line of one simulator: a str (split as a shell does), a list, or a
+            callable ``lane -> argv``; ``{name}`` and ``{lane}`` are replaced. Started once for each
+            lane. None waits for simulators that attach by themselves.
+        num_envs: Rows (one group) or worlds (several groups).
+        spec: `EnvSpec`, its JSON as a dict, or the path of a JSON file. None asks the simulator.
+        name: Segment name, as in /dev/shm; None makes one up.
+        envs_per_simulator: Worlds that each simulator holds.
+        slots: Batches the segment can hold, at least 2. 4 keep a loop that holds two batches free of
+            copies; ``2 * T + 2`` are for rollouts of T steps.
+        autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, or gymnasium's enum.
+        output: ``"numpy"`` (rewards float64) or ``"torch"`` (tensors over the same memory, rewards
+            float32).
+        device: For ``output="torch"``; tensors are moved to it.
+        copy: Return plain copies instead of views.
+        render_mode: None or ``"rgb_array"``.
+        timeout_s: Longest wait of `step`, `recv` and `reset`, in seconds.
+        step_deadline_s: Reserved: a lane that is silent for longer is late. Lanes are not yet given
+            up; `timeout_s` decides.
+        startup_timeout_s: Longest wait until every simulator is attached, in seconds.
+        on_death: ``"restart"``, ``"mask"`` or ``"raise"``. Reserved: a dead simulator raises
+            `SimulatorLost` whichever is chosen.
+        shm_mode: Permission bits of the segment.
+        shm_group: Name or number of the segment's group.
+        run_as_user: Name or number of the user that simulators run as; needs root.
+        environ: Added to the simulators' environment.
+        cwd: Folder in which simulators start.
+        log_dir: Folder of their logs, one for each lane.
+        max_parallel_starts: How many simulators may be starting at once; None: all.
+        parameters: Values of the spec's parameters, used from the first reset on.
+
+    Raises:
+        SpecError: An argument or the spec is wrong.
+        SegmentExists: ``name`` is in use. SegmentFull: /dev/shm is too small.
+        SimulatorLost, LayoutMismatch, StepTimeout: A simulator did not come up; see its log.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator | None = None,
+        num_envs: int = 1,
+        *,
+        spec: EnvSpec | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        envs_per_simulator: int = 1,
+        slots: int = 4,
+        autoreset_mode: str | AutoresetMode = "NextStep",
+        output: str = "numpy",
+        device: Any = None,
+        copy: bool = False,
+        render_mode: str | None = None,
+        timeout_s: float = 60.0,
+        step_deadline_s: float = 60.0,
+        startup_timeout_s: float = 300.0,
+        on_death: str = "restart",
+        shm_mode: int = 0o600,
+        shm_group: str | int | None = None,
+        run_as_user: str | int | None = None,
+        environ: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        log_dir: str | os.PathLike[str] | None = None,
+        max_parallel_starts: int | None = None,
+        parameters: Mapping[str, float] | None = None,
+    ) -> None:
+        self._core: Any = _Unborn()
+        self.autoreset_mode = AutoresetMode(checked_choice(
+            "autoreset_mode", getattr(autoreset_mode, "value", autoreset_mode),
+            segments.AUTORESET_MODES,
+        ))
+        checked_choice("output", output, ("numpy", "torch"))
+        checked_choice("on_death", on_death, ("restart", "mask", "raise"))
+        checked_choice("render_mode", render_mode, (None, "rgb_array"))
+        checked_seconds("step_deadline_s", step_deadline_s)
+        self._timeout_s = checked_seconds("timeout_s", timeout_s)
+        access = Access(shm_mode, shm_group, run_as_user, starts=simulator is not None)
+        if simulator is not None:
+            access.check_users()
+        self.segment_name = segments.new_name() if name is None else name
+        _core.check_name(self.segment_name)
+        self.spec_of_envs = _spec_from(spec, simulator, environ, cwd, startup_timeout_s)
+        self._count_rows(num_envs, envs_per_simulator)
+        self._make_spaces()
+        self.render_mode = render_mode
+        self.metadata = {
+            "autoreset_mode": self.autoreset_mode,
+            "render_modes": ["rgb_array"] if self.spec_of_envs.render else [],
+            "render_fps": self.spec_of_envs.render_fps,
+        }
+        if render_mode is not None and self.spec_of_envs.render is None:
+            raise SpecError(
+                f"render_mode {render_mode!r}, the spec has no picture to show: give the spec an "
+                "observation array of dtype uint8 and shape (height, width, 3)"
+            )
+        self._convert, self._convert_batch = _converters(output, device)
+        launcher = None
+        if simulator is not None:
+            launcher = Launcher(
+                simulator, name=self.segment_name, num_lanes=self._num_lanes, environ=environ,
+                cwd=cwd, log_dir=log_dir, run_as_user=run_as_user,
+            )
+        self._core = self._create_segment(slots, output == "torch", copy, access)
+        self._simulators = Simulators(self._core, self.segment_name, self._num_lanes, launcher)
+        self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
+        try:
+            self._set_parameters({**self.spec_of_envs.parameters, **(parameters or {})})
+            self._simulators.start(
+                checked_seconds("startup_timeout_s", startup_timeout_s), max_parallel_starts
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    # Making --------------------------------------------------------------------------------------
+
+    def _count_rows(self, num_envs: int, envs_per_simulator: int) -> None:
+        groups = self.spec_of_envs.groups
+        rows_per_world = groups[0].agents if len(groups) == 1 else 1
+        for what, count, unit in (
+            ("num_envs", num_envs, rows_per_world),
+            ("num_envs", num_envs, rows_per_world * max(envs_per_simulator, 1)),
+            ("envs_per_simulator", envs_per_simulator, 1),
+        ):
+            if count < 1 or count % unit:
+                raise SpecError(
+                    f"{what} {count}, expected a positive multiple of {unit} ({rows_per_world} rows "
+                    f"of each world, {envs_per_simulator} worlds of each simulator)"
+                )
+        self.num_envs = num_envs
+        self.num_worlds = num_envs // rows_per_world
+        self._rows_per_world = rows_per_world
+        self._num_lanes = self.num_worlds // envs_per_simulator
+        self._envs_per_simulator = envs_per_simulator
+
+    def _make_spaces(self) -> None:
+        groups = self.spec_of_envs.groups
+
+        def joined(batched: bool, kind: str) -> gymnasium.Space[Any]:
+            spaces = {}
+            for group in groups:
+                space = getattr(group, f"{kind}_space")()
+                rows = self.num_worlds * group.agents
+                spaces[group.name] = batch_space(space, rows) if batched else space
+            return gymnasium.spaces.Dict(spaces) if len(groups) > 1 else spaces[groups[0].name]
+
+        self.single_observation_space = joined(False, "observation")
+        self.single_action_space = joined(False, "action")
+        self.observation_space = joined(True, "observation")
+        self.action_space = joined(True, "action")
+
+    def _create_segment(self, slots: int, torch: bool, copy: bool, access: Access) -> Any:
+        spec, mode = self.spec_of_envs, self.autoreset_mode.value
+        launch = {"autoreset_mode": mode, "envs_per_simulator": self._envs_per_simulator}
+        return _core.Learner(
+            name=self.segment_name,
+            mode=access.mode,
+            gid=access.gid,
+            num_lanes=self._num_lanes,
+            envs_per_lane=self._envs_per_simulator,
+            slots=slots,
+            autoreset_mode=segments.AUTORESET_MODES[mode],
+            message_bytes=spec.message_bytes,
+            groups=segments.groups_of(spec),
+            fields=segments.fields_of(spec, mode),
+            text=segments.text_of(spec, launch),
+            action_checks=segments.action_checks_of(spec),
+            wide_rewards=not torch,
+            writable=torch,
+            copy=copy,
+        )
+
+    def _set_parameters(self, values: Mapping[str, Any]) -> None:
+        names = list(self.spec_of_envs.parameters)
+        for name, value in values.items():
+            if name not in names:
+                raise SpecError(
+                    f"parameter {name!r} is unknown, expected one of {names}: add it to the spec"
+                )
+            array = np.broadcast_to(np.asarray(value, np.float64), (self.num_worlds,))
+            self._core.set_parameter(names.index(name), array.tolist())
+
+    # Stepping ------------------------------------------------------------------------------------
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Send every env its action and wait for every env's step.
+
+        Args:
+            actions: Shape ``(num_envs, *action.shape)``, NumPy or torch; a dict where the spec has
+                several actions or groups. The dtype may be another of the same kind.
+
+        Returns:
+            ``(observation, reward, terminated, truncated, info)``, one row for each env.
+            observation: views of the segment (see the class). reward float64 (torch: float32),
+            terminated and truncated bool, shape ``(num_envs,)``, arrays of the caller's own.
+
+        Raises:
+            SpecError: Wrong shape, dtype or count, NaN, a choice out of range; a pending row.
+            StepTimeout: A simulator was silent for ``timeout_s``. Its row stays pending: `recv`
+                goes on waiting for this same step, `reset` gives it up.
+            SimulatorLost: A simulator ended; the message shows its exit status and last lines.
+        """
+        try:
+            return self._convert_batch(self._core.step(actions, self._timeout_s))
+        except _PEER_ERRORS as error:
+            raise self._simulators.explained(error) from None
+
+    def send(self, actions: Any, env_ids: Any = None) -> None:
+        """Send actions without waiting.
+
+        Args:
+            actions: As of `step`, one row for each of ``env_ids``.
+            env_ids: Ints, shape ``(n,)``, whole simulators; None: all.
+        """
+        ids = None if env_ids is None else np.asarray(env_ids, np.int64)
+        self._core.send(actions, ids)
+
+    def recv(
+        self,
+        min_envs: int | None = None,
+        max_envs: int | None = None,
+        timeout_s: float | None = None,
+    ) -> StepBatch:
+        """Receive the steps of envs that are ready, whoever is first.
+
+        Args:
+            min_envs: Rows to wait for; None: all that are pending (or ``max_envs`` if fewer).
+            max_envs: Rows to take at most; None: all that are ready.
+            timeout_s: Longest wait in seconds; None: the env's.
+
+        Returns:
+            The batch; ``env_ids`` names its rows. It is a view when its rows are neighbours in one
+            slot, else one gathered copy (``stats()["gathered_rows"]``).
+
+        Raises:
+            StepTimeout: Fewer were ready in time. Nothing was consumed: call again.
+            SpecError: Nothing is pending.
+        """
+        wait_s = self._timeout_s if timeout_s is None else checked_seconds("timeout_s", timeout_s)
+        try:
+            batch = self._core.recv(min_envs, max_envs, wait_s)
+        except _PEER_ERRORS as error:
+            raise self._simulators.explained(error) from None
+        return StepBatch(*self._convert_batch(batch[:5]), batch[5])
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode in every env, or in those of ``options["reset_mask"]``.
+
+        Rows that are not reset keep their last observation. Pending rows are given up: their result
+        is dropped and counted in ``stats()["superseded"]``.
+
+        Args:
+            seed: Int (world i gets ``seed + i``), a sequence of ints and Nones with one entry for
+                each row, or None.
+            options: ``"reset_mask"``: bool, shape ``(num_envs,)``; ``"parameters"``: name to number
+                or to one number for each world; anything else is passed to the simulators as JSON.
+
+        Returns:
+            ``(observation, info)``, one row for each env.
+        """
+        if seed is not None and not isinstance(seed, (list, tuple, np.ndarray)):
+            self._np_random, self._np_random_seed = seeding.np_random(int(seed))
+        seeds = seeds_of(seed, self.num_envs, self._rows_per_world)
+        rest = dict(options or {})
+        mask = reset_mask_of(rest, self.num_envs, self._rows_per_world)
+        self._set_parameters(rest.pop("parameters", {}))
+        try:
+            text = json.dumps(rest) if rest else ""
+        except (TypeError, ValueError) as error:
+            raise SpecError(
+                f"reset options {rest!r} are not JSON ({error}), expected numbers, strings, lists "
+                "and dicts"
+            ) from None
+        try:
+            result = self._core.reset(mask, seeds, text.encode(), self._timeout_s)
+        except _PEER_ERRORS as error:
+            raise self._simulators.explained(error) from None
+        observation, info = self._convert_batch(result)
+        if not mask.all():
+            rows = np.repeat(mask.astype(bool), self._rows_per_world)
+            info.update({key: rows for key in info if key.startswith("_")})
+        return observation, info
+
+    def rollout(self, num_steps: int) -> Rollout:
+        """Record the next ``num_steps`` steps as [T, rows, ...] arrays; see `Rollout`."""
+        return Rollout(self, num_steps)
+
+    def _current(self) -> Any:
+        return self._convert_batch(self._core.current())
+
+    # Looking -------------------------------------------------------------------------------------
+
+    def render(self) -> tuple[np.ndarray, ...]:
+        """Return the last picture of each world: ``(height, width, 3)`` uint8 arrays of their own."""
+        name = self.spec_of_envs.render
+        if self.render_mode is None or name is None:
+            raise SpecError("render() without a render mode, expected render_mode='rgb_array'")
+        group = self.spec_of_envs.groups[0]
+        observation = self._core.current()[0]
+        if len(self.spec_of_envs.groups) > 1:
+            observation = observation[group.name]
+        pictures = observation[name] if len(group.observation) > 1 else observation
+        if pictures.shape[-1] == 1:
+            pictures = np.repeat(pictures, 3, axis=-1)
+        return tuple(np.array(picture) for picture in pictures)
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters since the start.
+
+        steps (rows delivered), batches, copied_batches, gathered_rows, copied_rows, superseded,
+        discarded, violations, late, lost, wait_s (seconds spent waiting), held_slots, segment_bytes.
+        """
+        return {**self._core.stats(), "segment_bytes": self._core.segment_bytes}
+
+    # Ending --------------------------------------------------------------------------------------
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the simulators and remove the segment; arrays that are still held stay readable."""
+        self._finalizer()
+        self._core = _Closed()
+
+    def __repr__(self) -> str:
+        """Name the env, its rows and its segment."""
+        return (
+            f"{type(self).__name__}({self.spec_of_envs.name or 'env'}, num_envs={self.num_envs}, "
+            f"name={self.segment_name!r})"
+        )
+
+
+class _Unborn:
+    """Stands for the learner until there is one, so that a failed constructor can be closed."""
+
+
+class _Closed:
+    """Stands for the learner of a closed env: every use says so."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ClosedEnvironmentError(
+            f"{name} was called on a closed env, expected an open one: make a new one"
+        )
+
+
+def _close(core: Any, simulators: Simulators) -> None:
+    core.close()
+    simulators.close()
+
+
+def _spec_from(
+    spec: Any, simulator: Any, environ: Any, cwd: Any, timeout_s: float
+) -> EnvSpec:
+    if isinstance(spec, EnvSpec):
+        return spec
+    if isinstance(spec, Mapping):
+        return EnvSpec.from_json(spec)
+    if spec is not None:
+        return EnvSpec.load(spec)
+    if simulator is None:
+        raise SpecError(
+            "no spec and no simulator to ask, expected spec= when simulators attach by themselves: "
+            "write one with `uerl-shm describe COMMAND`"
+        )
+    return describe(simulator, environ=environ, cwd=cwd, timeout_s=timeout_s)
+
+
+def _converters(output: str, device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return what turns one array, and one batch, into the caller's kind."""
+    if output == "numpy":
+        if device is not None:
+            raise SpecError(f"device {device!r} with output='numpy', expected output='torch'")
+        return _same, _same
+    from uerl_shm import torch as torch_output
+
+    return torch_output.converters(device)
+
+
+def _same(value: Any) -> Any:
+    return value
