@@ -5,6 +5,7 @@
  *   learner ── control ─▶ uerl-launch ──▶ simulator, in a session of its own ──▶ what it starts
  *           ◀─ status ──
  *
+ * argv     the first is a path: PATH was searched before.
  * control  anything readable, a byte as well as the end of the pipe, means: kill everything. The
  *          learner's death is also seen through a pidfd, for a fork of the learner may hold the pipe.
  * status   one line: "pid 123" once the simulator runs, or "error TEXT".
@@ -21,6 +22,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +55,8 @@ static bool parse_number(const char *text, long *number)
     char *end;
     errno = 0;
     *number = strtol(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && *number >= 0;
+    /* Up to the largest id: the next, (uid_t)-1, would mean "no change". */
+    return errno == 0 && end != text && *end == '\0' && *number >= 0 && *number < UINT32_MAX;
 }
 
 static bool parse(int argc, char **argv, struct options *options)
@@ -124,7 +127,8 @@ static _Noreturn void become_simulator(const struct options *options, int failur
     if (getppid() != launcher)
         _exit(EXIT_NOT_STARTED);
     sigprocmask(SIG_SETMASK, signals, NULL);
-    execvp(options->argv[0], options->argv);
+    /* Not execvp(), which would hand a broken executable to the shell. */
+    execv(options->argv[0], options->argv);
     give_up(failure_fd, "cannot run", options->argv[0]);
 }
 
