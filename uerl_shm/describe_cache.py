@@ -20,6 +20,7 @@ from pathlib import Path
 from uerl_shm.errors import UerlError
 from uerl_shm.spec import LAYOUT_VERSION, EnvSpec
 
+MAX_SPECS = 200  # in the folder; the oldest go
 MAX_FILES = 20_000  # some 0.1 s to look at
 # What engines, editors and interpreters write beside the files that decide.
 SKIPPED_FOLDERS = {"Saved", "Intermediate", "DerivedDataCache", "__pycache__"}
@@ -60,6 +61,9 @@ class SpecCache:
             except OSError:
                 os.unlink(name)
                 raise
+            specs = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+            for path in specs[:-MAX_SPECS]:
+                path.unlink()
 
 
 def fingerprint(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +43,7 @@ def launched(uerl_launch, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def launch(launched):
+def launch(launched) -> Iterator[Callable[..., Launcher]]:
     """A function that makes launchers, which are all closed in the end."""
     made = []
 
@@ -51,3 +54,12 @@ def launch(launched):
     yield make
     for launcher in made:
         launcher.close(0)
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A folder that other users may use."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("TMPDIR", "/tmp")))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -14,15 +11,6 @@ from processes import FAMILY_SIZE, ended, family, is_alive, log, pids_in, script
 from uerl_shm.errors import SimulatorLost, SpecError, UerlError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change to another user")
-
-
-@pytest.fixture
-def readable():
-    """A folder that other users may use."""
-    folder = Path(tempfile.mkdtemp(dir=os.environ.get("TMPDIR", "/tmp")))
-    folder.chmod(0o777)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @needs_root
