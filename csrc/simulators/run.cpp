@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::int64_t slice_ns = 100000000;  // longest sleep before a look at leave_requested
 constexpr std::int64_t early_ns = 200000;     // --bug early: time from the result to the rows
+constexpr std::int64_t taken_lane_ns = 10000000000;  // a dead holder of the lane is gone by then
 
 volatile std::sig_atomic_t leave_requested = 0;
 
@@ -235,14 +236,19 @@ private:
     LateRows late_rows_;
 };
 
-// In slices, so that a signal is heeded while the learner has yet to come.
+// In slices, so that a signal is heeded while the learner has yet to come. As in
+// uerl_simulator_attach() itself, a lane that is taken is not waited for as long as a learner.
 int attach(uerl_simulator **simulator, const RunOptions &options) {
     const char *name = options.name.empty() ? nullptr : options.name.c_str();
-    const std::int64_t deadline_ns = now_ns() + options.attach_timeout_s * 1000000000;
+    std::int64_t deadline_ns = now_ns() + options.attach_timeout_s * 1000000000;
+    bool lane_taken = false;
     for (;;) {
         const std::int64_t left_ns = std::max<std::int64_t>(deadline_ns - now_ns(), 0);
         const int error =
             uerl_simulator_attach(simulator, name, options.lane, std::min(left_ns, slice_ns));
+        if (error == UERL_E_EXISTS && !lane_taken)
+            deadline_ns = std::min(deadline_ns, now_ns() + taken_lane_ns);
+        lane_taken = lane_taken || error == UERL_E_EXISTS;
         const bool may_come = error == UERL_E_NOT_FOUND || error == UERL_E_EXISTS;
         if (!may_come || left_ns == 0 || leave_requested)
             return error;
