@@ -9,14 +9,13 @@ NATIVE := $(shell find csrc -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.py') 
 # UERL_SANITIZE=address,undefined as in setup.py.
 comma := ,
 OUT := build/tests$(if $(UERL_SANITIZE),-$(subst $(comma),-,$(UERL_SANITIZE)))
-CFLAGS := -g -O1 -Wall -Wextra -Werror -pthread $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
+CFLAGS := -g -O1 -MMD -MP -Wall -Wextra -Werror -pthread $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
     -Icsrc/include -Icsrc -iquote csrc/core -iquote csrc/learner -iquote csrc/simulators
 # Of the learner, what knows nothing of Python.
 DEPENDENCIES := $(CXX) -nostdinc -nostdinc++ -Icsrc/include -Icsrc -M -MG
 TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in csrc/learner/*.cpp; \
     do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
-HEADERS := $(filter %.h %.hpp,$(NATIVE)) $(wildcard tests/c/*.h)
 
 .PHONY: help build train play test test-c verify bench lint format dist clean
 .DELETE_ON_ERROR:
@@ -74,20 +73,23 @@ clean: ## remove everything that was built; runs/ stays
 	touch $@
 
 .venv/built: .venv/installed $(NATIVE)
-	$(RUN) setup.py -q build_ext --inplace
+	@echo "compiling csrc: a minute or two the first time"
+	@$(RUN) setup.py -q build_ext --inplace
 	touch $@
 
-$(OUT)/%.o: %.c $(HEADERS)
+$(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 $(CFLAGS) -c $< -o $@
 
-$(OUT)/%.o: %.cpp $(HEADERS)
+$(OUT)/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 $(CFLAGS) -c $< -o $@
 
 # An archive, so that a test's own main() wins over that of uerl-sim.
 $(OUT)/libtested.a: $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(TESTED))))
-	rm -f $@ && $(AR) rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 
 $(PROGRAMS): $(OUT)/%: $(OUT)/tests/c/%.o $(OUT)/libtested.a
-	$(CXX) $(CFLAGS) $^ -o $@ -lm
+	$(CXX) $(filter-out -MMD -MP,$(CFLAGS)) $(filter %.o %.a,$^) -o $@
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
