@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from uerl_shm.describe_cache import SpecCache, fingerprint
 from uerl_shm.errors import LayoutMismatch, SimulatorLost, SpecError, StepTimeout
+from uerl_shm.launcher_cache import SpecCache, fingerprint
 from uerl_shm.launcher_command import (
     ENV_DESCRIBE,
     Simulator,

@@ -22,7 +22,7 @@ from uerl_shm.launcher_command import (
 from uerl_shm.launcher_logs import Logs, last_lines
 from uerl_shm.launcher_process import KILL_TIMEOUT_S, ExitStatus, SimulatorProcess
 
-__all__ = ["ExitStatus", "Launcher", "describe", "resolve_command"]
+__all__ = ["ExitStatus", "Launcher", "Simulator", "describe", "resolve_command"]
 
 TERMINATE_S = 2.0  # from SIGTERM to SIGKILL
 

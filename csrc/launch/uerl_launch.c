@@ -7,7 +7,7 @@
  *
  * argv     the first is a path: PATH was searched before.
  * control  anything readable, a byte as well as the end of the pipe, means: kill everything. The
- *          learner's death is also seen through a pidfd, for a fork of the learner may hold the pipe.
+ *          learner's death is also seen through a pidfd, for a fork of it may hold the pipe.
  * status   one line: "pid 123" once the simulator runs, or "error TEXT".
  * SIGTERM  is passed on to the simulator's process group.
  *

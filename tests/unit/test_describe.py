@@ -10,10 +10,10 @@ import pytest
 
 from processes import FAMILY, FAMILY_SIZE, is_alive, pids_in, script
 from uerl_shm import describe as describe_module
-from uerl_shm import describe_cache
-from uerl_shm.describe_cache import SpecCache
+from uerl_shm import launcher_cache
 from uerl_shm.errors import LayoutMismatch, SimulatorLost, SimulatorNotFound, SpecError, StepTimeout
 from uerl_shm.launcher import describe
+from uerl_shm.launcher_cache import SpecCache
 from uerl_shm.spec import ArraySpec, EnvSpec
 
 SPEC = EnvSpec.single({"camera": ArraySpec.image(8, 8, 3)}, {"move": ArraySpec.discrete(3)})
@@ -307,7 +307,7 @@ def test_cache_that_cannot_be_written_is_done_without(game, tmp_path, monkeypatc
 
 
 def test_cache_keeps_only_the_newest_specs(game, tmp_path, monkeypatch):
-    monkeypatch.setattr(describe_cache, "MAX_SPECS", 3)
+    monkeypatch.setattr(launcher_cache, "MAX_SPECS", 3)
     files = []
     for number in range(5):
         describe([str(game.path), str(number)])
