@@ -16,9 +16,10 @@ FLOORS = (
     ("_core", "_simulator", "_bin"),
     ("array_spec", "spec", "spec_*"),
     ("segment", "segment_*"),
-    ("launcher", "launcher_*", "describe"),
-    ("vec_env", "vec_*", "rollout", "batch", "spaces"),
-    ("torch", "host", "hosted", "hosted_*", "env", "registration", "render"),
+    ("launcher", "launcher_*", "describe", "describe_*", "simulators", "options"),
+    ("rollout", "torch"),
+    ("vec_env", "vec_*"),
+    ("host", "host_*", "hosted", "hosted_*", "env", "registration"),
     ("__init__",),
     ("cli", "cli.*", "__main__"),
 )

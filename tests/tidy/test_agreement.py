@@ -44,7 +44,7 @@ def test_page_of_the_layout_fails_when_an_offset_is_wrong():
 
 
 def test_every_public_name_is_explained_in_the_readme_or_docs():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     text = "\n".join(page.read_text() for page in pages)
     missing = [name for name in uerl_shm.__all__ if not re.search(rf"\b{name}\b", text)]
     assert not missing, f"{missing} stand in uerl_shm.__all__ and in no page: explain them in docs/"
@@ -54,35 +54,46 @@ def test_every_public_name_exists():
     assert not [name for name in uerl_shm.__all__ if not hasattr(uerl_shm, name)]
 
 
-def stubbed(body: list[ast.stmt], prefix: str = "") -> set[str]:
-    """Public names of a stub, those of its classes dotted."""
-    names: set[str] = set()
+def stubbed(body: list[ast.stmt], prefix: str = "") -> dict[str, list[str]]:
+    """Public names of a stub with their parameters; those of classes dotted."""
+    names: dict[str, list[str]] = {}
     for node in body:
-        name = getattr(node, "name", None)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            name = node.target.id
-        if name is not None and not name.startswith("_"):
-            names.add(prefix + name)
-            if isinstance(node, ast.ClassDef):
-                names |= stubbed(node.body, f"{name}.")
+        if isinstance(node, ast.ClassDef):
+            names |= {node.name: []} | stubbed(node.body, f"{node.name}.")
+        elif isinstance(node, ast.FunctionDef):
+            names[prefix + node.name] = parameters(node)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names[prefix + node.target.id] = []
     return names
 
 
-def compiled(thing: Any, prefix: str = "") -> set[str]:
-    """Public names of a compiled module, those of its classes dotted."""
-    names: set[str] = set()
+def parameters(function: ast.FunctionDef) -> list[str]:
+    """Names of what a function takes; "/" stands for what has no name to a caller."""
+    takes = function.args
+    unnamed = ["/" for argument in takes.posonlyargs if argument.arg != "self"]
+    named = [argument.arg for argument in takes.args + takes.kwonlyargs if argument.arg != "self"]
+    return unnamed + ["/" if re.fullmatch(r"arg\d+", name) else name for name in named]
+
+
+def compiled(thing: Any, prefix: str = "") -> dict[str, list[str]]:
+    """The same of a compiled module: pybind11 writes signatures into docstrings."""
+    names: dict[str, list[str]] = {}
     for name, value in vars(thing).items():
-        if not name.startswith("_") and not inspect.ismodule(value):
-            names.add(prefix + name)
-            if inspect.isclass(value):
-                names |= compiled(value, f"{name}.")
+        if inspect.isclass(value):
+            names |= {name: []} | compiled(value, f"{name}.")
+        elif name == "__init__" or not (name.startswith("_") or inspect.ismodule(value)):
+            line = (inspect.getdoc(value) or "").partition("\n")[0]
+            ours = callable(value) and line.startswith(f"{name}(")
+            node = ast.parse(f"def {line}: ...").body[0] if ours else None
+            names[prefix + name] = parameters(node) if isinstance(node, ast.FunctionDef) else []
     return names
 
 
-def test_stub_has_the_names_of_the_compiled_module():
+def test_stub_has_the_names_and_parameters_of_the_compiled_module():
     in_stub, in_module = stubbed(ast.parse(STUB.read_text()).body), compiled(_core)
-    assert not in_module - in_stub, f"describe these in uerl_shm/{STUB.name}"
-    assert not in_stub - in_module, f"take these out of uerl_shm/{STUB.name}"
+    assert not in_module.keys() - in_stub.keys(), f"describe these in uerl_shm/{STUB.name}"
+    assert not in_stub.keys() - in_module.keys(), f"take these out of uerl_shm/{STUB.name}"
+    assert in_stub == in_module, f"the parameters differ: put uerl_shm/{STUB.name} right"
 
 
 def test_importing_the_package_needs_numpy_and_gymnasium_only():
