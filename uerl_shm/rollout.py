@@ -39,7 +39,7 @@ class Rollout:
         env = self._env
         env._core.begin_rollout(self.num_steps)
         arrays = env._core.rollout_arrays()
-        groups = env.spec_of_envs.groups
+        groups = env._spec.groups
         convert = env._convert
         self.in_segment: bool = arrays["in_segment"]
         self.observation = _by_group(groups, "observation", arrays["observation"], convert)

@@ -131,16 +131,19 @@ class VecEnv(VectorEnv):
             access.check_users()
         self.segment_name = segments.new_name() if name is None else name
         _core.check_name(self.segment_name)
-        self.spec_of_envs = _spec_from(spec, simulator, environ, cwd, startup_timeout_s)
+        self._spec = _spec_from(
+            spec, simulator, environ, cwd, startup_timeout_s, run_as_user
+        )
+        self.spec: Any = self._spec  # gymnasium.make_vec() puts its registration here
         self._count_rows(num_envs, envs_per_simulator)
         self._make_spaces()
         self.render_mode = render_mode
         self.metadata = {
             "autoreset_mode": self.autoreset_mode,
-            "render_modes": ["rgb_array"] if self.spec_of_envs.render else [],
-            "render_fps": self.spec_of_envs.render_fps,
+            "render_modes": ["rgb_array"] if self._spec.render else [],
+            "render_fps": self._spec.render_fps,
         }
-        if render_mode is not None and self.spec_of_envs.render is None:
+        if render_mode is not None and self._spec.render is None:
             raise SpecError(
                 f"render_mode {render_mode!r}, the spec has no picture to show: give the spec an "
                 "observation array of dtype uint8 and shape (height, width, 3)"
@@ -156,7 +159,7 @@ class VecEnv(VectorEnv):
         self._simulators = Simulators(self._core, self.segment_name, self._num_lanes, launcher)
         self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
         try:
-            self._set_parameters({**self.spec_of_envs.parameters, **(parameters or {})})
+            self._set_parameters({**self._spec.parameters, **(parameters or {})})
             self._simulators.start(
                 checked_seconds("startup_timeout_s", startup_timeout_s), max_parallel_starts
             )
@@ -167,7 +170,7 @@ class VecEnv(VectorEnv):
     # Making --------------------------------------------------------------------------------------
 
     def _count_rows(self, num_envs: int, envs_per_simulator: int) -> None:
-        groups = self.spec_of_envs.groups
+        groups = self._spec.groups
         rows_per_world = groups[0].agents if len(groups) == 1 else 1
         for what, count, unit in (
             ("num_envs", num_envs, rows_per_world),
@@ -186,7 +189,7 @@ class VecEnv(VectorEnv):
         self._envs_per_simulator = envs_per_simulator
 
     def _make_spaces(self) -> None:
-        groups = self.spec_of_envs.groups
+        groups = self._spec.groups
 
         def joined(batched: bool, kind: str) -> gymnasium.Space[Any]:
             spaces = {}
@@ -202,7 +205,7 @@ class VecEnv(VectorEnv):
         self.action_space = joined(True, "action")
 
     def _create_segment(self, slots: int, torch: bool, copy: bool, access: Access) -> Any:
-        spec, mode = self.spec_of_envs, self.autoreset_mode.value
+        spec, mode = self._spec, self.autoreset_mode.value
         launch = {"autoreset_mode": mode, "envs_per_simulator": self._envs_per_simulator}
         return _core.Learner(
             name=self.segment_name,
@@ -223,7 +226,7 @@ class VecEnv(VectorEnv):
         )
 
     def _set_parameters(self, values: Mapping[str, Any]) -> None:
-        names = list(self.spec_of_envs.parameters)
+        names = list(self._spec.parameters)
         for name, value in values.items():
             if name not in names:
                 raise SpecError(
@@ -346,12 +349,12 @@ class VecEnv(VectorEnv):
 
     def render(self) -> tuple[np.ndarray, ...]:
         """Return the last picture of each world: ``(height, width, 3)`` uint8 arrays of their own."""
-        name = self.spec_of_envs.render
+        name = self._spec.render
         if self.render_mode is None or name is None:
             raise SpecError("render() without a render mode, expected render_mode='rgb_array'")
-        group = self.spec_of_envs.groups[0]
+        group = self._spec.groups[0]
         observation = self._core.current()[0]
-        if len(self.spec_of_envs.groups) > 1:
+        if len(self._spec.groups) > 1:
             observation = observation[group.name]
         pictures = observation[name] if len(group.observation) > 1 else observation
         if pictures.shape[-1] == 1:
@@ -376,7 +379,7 @@ class VecEnv(VectorEnv):
     def __repr__(self) -> str:
         """Name the env, its rows and its segment."""
         return (
-            f"{type(self).__name__}({self.spec_of_envs.name or 'env'}, num_envs={self.num_envs}, "
+            f"{type(self).__name__}({self._spec.name or 'env'}, num_envs={self.num_envs}, "
             f"name={self.segment_name!r})"
         )
 
@@ -400,7 +403,7 @@ def _close(core: Any, simulators: Simulators) -> None:
 
 
 def _spec_from(
-    spec: Any, simulator: Any, environ: Any, cwd: Any, timeout_s: float
+    spec: Any, simulator: Any, environ: Any, cwd: Any, timeout_s: float, run_as_user: Any
 ) -> EnvSpec:
     if isinstance(spec, EnvSpec):
         return spec
@@ -413,7 +416,9 @@ def _spec_from(
             "no spec and no simulator to ask, expected spec= when simulators attach by themselves: "
             "write one with `uerl-shm describe COMMAND`"
         )
-    return describe(simulator, environ=environ, cwd=cwd, timeout_s=timeout_s)
+    return describe(
+        simulator, environ=environ, cwd=cwd, timeout_s=timeout_s, run_as_user=run_as_user
+    )
 
 
 def _converters(output: str, device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:

@@ -13,6 +13,10 @@
 
 #define RETRY_NS 5000000 /* between two looks for a segment or a lane */
 
+/* A taken lane is waited for only as long as a dead predecessor may need to go (its memory is freed
+ * at about 0.13 s a GiB, a core dump is written at about 3 s a GiB): a living one will not leave. */
+#define TAKEN_LANE_NS INT64_C(10000000000)
+
 static int32_t find_field(const struct uerl_segment *segment, uint32_t group, uint32_t role)
 {
     for (uint32_t i = 0; i < segment->header.num_fields; i++)
@@ -164,11 +168,15 @@ int uerl_simulator_attach(uerl_simulator **simulator, const char *name, int32_t 
         return error;
     const int64_t deadline_ns = uerl_deadline_ns(timeout_ns);
     const struct timespec nap = {.tv_nsec = RETRY_NS};
+    int64_t taken_since_ns = 0;
     for (;;) {
         error = try_attach(simulator, name, lane, NULL, 0);
         if (error != UERL_E_NOT_FOUND && error != UERL_E_EXISTS)
             return error;
-        if (uerl_now_ns() >= deadline_ns)
+        const int64_t now_ns = uerl_now_ns();
+        if (error == UERL_E_NOT_FOUND || taken_since_ns == 0)
+            taken_since_ns = now_ns;
+        if (now_ns >= deadline_ns || now_ns - taken_since_ns >= TAKEN_LANE_NS)
             return error;
         nanosleep(&nap, NULL);
     }

@@ -12,7 +12,7 @@ namespace uerl {
 
 bool Learner::free_for(uint32_t slot, uint32_t index) const {
     const Lane& lane = lanes_[index];
-    if (memory_->slots.held(slot, index) || slot == lane.slot) return false;
+    if (memory_->slots.held(slot, index) || (lane.has_rows && slot == lane.slot)) return false;
     return lane.outstanding == 0 || slot != lane.target;
 }
 
@@ -180,6 +180,7 @@ void Learner::send_step(const std::vector<uint32_t>& lanes, uint32_t target) {
         const uint32_t first = lane * envs_per_lane();
         for (uint32_t env = first; env < first + envs_per_lane(); env++) {
             was_reset_[env] = resets && ended_[env];
+            skipped_[env] = 0;
             write_control(env, action_slot,
                           was_reset_[env] ? UERL_CONTROL_RESET : UERL_CONTROL_STEP, -1);
             if (was_reset_[env] || writes_parameters) write_parameters(env, action_slot);
@@ -233,6 +234,16 @@ void Learner::copy_env(uint32_t env, uint32_t from, uint32_t to) {
         stats.copied_rows += segment.groups[group].rows_per_env;
 }
 
+// An env that is skipped has no outcome; its simulator leaves these rows alone.
+void Learner::clear_outcome(uint32_t env, uint32_t slot) {
+    const uerl_segment& segment = memory_->segment;
+    for (const uint32_t field : outcome_fields_) {
+        const uint32_t agents = segment.groups[segment.fields[field].group].rows_per_env;
+        std::memset(uerl_segment_row(&segment, field, slot, env * agents), 0,
+                    agents * segment.fields[field].row_stride);
+    }
+}
+
 void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
                             const std::vector<int64_t>& seeds, uint32_t target) {
     Lane& lane = lanes_[index];
@@ -243,8 +254,10 @@ void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
         write_control(env, action_slot, mask[env] ? UERL_CONTROL_RESET : UERL_CONTROL_SKIP,
                       seeds[env]);
         was_reset_[env] = 0;
+        skipped_[env] = !mask[env];
         if (!mask[env]) {
             copy_env(env, lane.slot, target);
+            clear_outcome(env, target);
             continue;
         }
         write_parameters(env, action_slot);

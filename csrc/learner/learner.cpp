@@ -48,6 +48,7 @@ void Learner::prepare_lanes() {
     ended_.assign(num_envs(), 0);
     started_.assign(num_envs(), 0);
     was_reset_.assign(num_envs(), 0);
+    skipped_.assign(num_envs(), 0);
     filling_.assign(segment.header.num_slots, 0);
     for (uint32_t i = 0; i < segment.header.num_fields; i++) {
         const uint32_t role = segment.fields[i].role;
@@ -56,6 +57,8 @@ void Learner::prepare_lanes() {
         if (role == UERL_ROLE_PARAMETER) parameter_fields_.push_back(i);
         if (role == UERL_ROLE_OBSERVATION || role == UERL_ROLE_INFO || role == UERL_ROLE_MASK)
             carried_fields_.push_back(i);
+        if (role == UERL_ROLE_REWARD || role == UERL_ROLE_TERMINATED || role == UERL_ROLE_TRUNCATED)
+            outcome_fields_.push_back(i);
     }
     parameters_.assign(parameter_fields_.size(), std::vector<double>(num_envs(), 0.0));
     uerl_wait_init(&wait_, num_lanes() + 1);
@@ -181,6 +184,7 @@ void Learner::take(const std::vector<uint32_t>& lanes) {
         if (!lane.ready) continue;  // idle: its last rows are delivered once more
         lane.ready = false;
         lane.slot = lane.target;
+        lane.has_rows = true;
         store_relaxed_u32(&uerl_segment_commands(&segment(), index)->slot, lane.slot);
     }
     ready_.erase(std::remove_if(ready_.begin(), ready_.end(),

@@ -73,6 +73,7 @@ struct Lane {
     uint32_t read_index = 0;
     uint64_t sequence = 0;  // of the last command
     uint32_t slot = 0;      // where the last delivered rows stand
+    bool has_rows = false;  // were any delivered?
     uint32_t target = 0;    // where the outstanding command's rows will stand
     uint32_t outstanding = 0;  // commands without a result: 0, 1, or 2 when a reset overtook
     bool ready = false;
@@ -144,7 +145,9 @@ class Learner {
     // May a view of this run be handed out, so that every lane keeps a slot to write to?
     bool can_lease(const Run& run) const;
     // Notes the outcome of delivered rows: done flags, normalised, for each row of the lane's envs.
-    void note_outcome(uint32_t env, bool ended) { ended_[env] = ended; }
+    void note_outcome(uint32_t env, bool ended) {
+        if (!skipped_[env]) ended_[env] = ended;
+    }
     void count_delivery(uint64_t rows, bool whole, uint32_t slot);
 
     // Slots for a rollout of num_steps steps: the first slot of a free block whose first holds the
@@ -172,6 +175,7 @@ class Learner {
     uint32_t pick_slot(const std::vector<uint32_t>& lanes) const;
     uint32_t pick_slot_of_lane(uint32_t lane) const;
     void copy_env(uint32_t env, uint32_t from, uint32_t to);
+    void clear_outcome(uint32_t env, uint32_t slot);
     void begin_fill(uint32_t slot);
     void end_fill(uint32_t slot);
     bool block_free(uint32_t first, uint32_t num_steps, uint32_t except) const;
@@ -185,9 +189,10 @@ class Learner {
     std::vector<Lane> lanes_;
     std::vector<uint32_t> outstanding_;  // lanes whose last command has no result yet
     std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
-    std::vector<uint8_t> ended_, started_, was_reset_;  // of each env
+    std::vector<uint8_t> ended_, started_, was_reset_, skipped_;  // of each env
     std::vector<uint32_t> filling_;                     // lanes that write to a slot
-    std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_;
+    std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_,
+        outcome_fields_;
     std::vector<std::vector<double>> parameters_;  // of each parameter field and env
     uerl_wait wait_{};
     uint32_t finished_seen_ = 0;

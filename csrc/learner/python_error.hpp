@@ -12,7 +12,9 @@ namespace uerl {
     namespace py = pybind11;
     const py::object exception =
         py::module_::import("uerl_shm.errors").attr("error_from_code")(error.code, error.what());
-    exception.attr("lanes") = py::cast(error.lanes);
+    py::list lanes;
+    for (const uint32_t lane : error.lanes) lanes.append(lane);
+    py::setattr(exception, "lanes", lanes);
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
     throw py::error_already_set();
 }

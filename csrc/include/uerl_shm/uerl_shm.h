@@ -74,10 +74,11 @@ int uerl_describe(const char *spec_json);
  *
  * name        null: the environment's UERL_SHM_NAME
  * lane        -1: the environment's UERL_SHM_LANE, else the first free lane
- * timeout_ns  longest wait for the segment to appear and for the lane to become free
+ * timeout_ns  longest wait for the segment to appear; a lane that is taken is waited for at most 10 s
+ *             of it, the time that a dead predecessor may need to go
  *
  * Returns UERL_OK; UERL_E_NOT_FOUND or UERL_E_EXISTS (no segment, or its lane still taken, after
- * timeout_ns); UERL_E_LAYOUT (built against another layout); UERL_E_CORRUPT; UERL_E_SYSTEM. */
+ * that time); UERL_E_LAYOUT (built against another layout); UERL_E_CORRUPT; UERL_E_SYSTEM. */
 int uerl_simulator_attach(uerl_simulator **simulator, const char *name, int32_t lane,
                           int64_t timeout_ns);
 
