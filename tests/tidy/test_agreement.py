@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import json
 import re
@@ -15,7 +16,7 @@ import pytest
 import uerl_shm
 from tidy import layout_tables, python_rules
 from tidy.tree import ROOT
-from uerl_shm import _core, _simulator
+from uerl_shm import _core, _simulator, errors
 
 STUB = ROOT / "uerl_shm" / "_core.pyi"
 HEAVY = (
@@ -41,6 +42,19 @@ def test_page_of_the_layout_fails_when_an_offset_is_wrong():
     wrong = page.replace("| 256 | 4 | `command_epoch`", "| 260 | 4 | `command_epoch`")
     assert wrong != page
     assert layout_tables.rewritten(wrong, _simulator.ffi, _simulator.lib) == page
+
+
+def test_page_of_the_errors_agrees_with_c_and_python():
+    header = (ROOT / "csrc/include/uerl_shm/uerl_shm.h").read_text()
+    codes = {name: int(code) for name, code in re.findall(r"(UERL_E_\w+) = (-\d+)", header)}
+    page = (ROOT / "docs/errors.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \((-\d+)\) \| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    assert {name: int(code) for name, code, _, _ in rows} == codes
+    for _, code, python_name, built_in in rows:
+        side = "simulator" if python_name == "LearnerClosed" else "learner"
+        error = errors.error_from_code(int(code), "text", side=side)
+        assert type(error).__name__ == python_name
+        assert isinstance(error, getattr(builtins, built_in))
 
 
 def test_every_public_name_is_explained_in_the_readme_or_docs():

@@ -1,0 +1,110 @@
+"""The wheel alone, in an environment that has nothing but NumPy and gymnasium."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """\
+import uerl_shm
+
+env = uerl_shm.VecEnv("uerl-sim basic", num_envs=2)
+observation, info = env.reset(seed=0)
+for _ in range(100):
+    observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+print(uerl_shm.__file__, env.stats()["steps"])
+env.close()
+"""
+SIMULATOR = """\
+#include <stdio.h>
+#include <uerl_shm/uerl_shm.h>
+
+int main(void)
+{
+    uerl_simulator *simulator;
+    printf("%d", uerl_simulator_attach(&simulator, "no-such-segment", 0, 0));
+    return 0;
+}
+"""
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert result.returncode == 0, f"{command}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+    return result.stdout
+
+
+def needed_by(name: str, seen: set[str]) -> set[str]:
+    """A distribution and all that it requires, by name."""
+    if name in seen:
+        return seen
+    try:
+        required = distribution(name).requires or []
+    except PackageNotFoundError:
+        return seen  # a requirement of another platform or Python
+    seen.add(name)
+    for line in required:
+        if "extra ==" not in line:
+            needed_by(re.split(r"[^\w.-]", line, maxsplit=1)[0], seen)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = ("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir")
+    run(sys.executable, "-m", "pip", *build, folder, ROOT)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory) -> Path:
+    """Python of a virtual environment with the wheel; NumPy and gymnasium are linked into it."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in needed_by("numpy", set()) | needed_by("gymnasium", set()):
+        for file in distribution(name).files or []:
+            top = Path(file.parts[0])
+            if top.name not in ("..", "__pycache__") and not (site / top).exists():
+                (site / top).symlink_to(Path(str(distribution(name).locate_file(top))))
+    python = folder / "bin" / "python"
+    install = ("install", "--no-deps", "--no-index", "--quiet")
+    run(sys.executable, "-m", "pip", "--python", python, *install, wheel)
+    return python
+
+
+@pytest.mark.timeout(600)
+def test_wheel_has_executables_headers_library_and_types(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
+    for name in ("bin/uerl-sim", "bin/uerl-launch"):
+        assert modes[f"uerl_shm/{name}"] & 0o111
+    for name in ("include/uerl_shm/uerl_shm.h", "include/uerl_shm/layout.h", "lib/libuerl_shm.a"):
+        assert f"uerl_shm/{name}" in modes
+    for name in ("py.typed", "_core.pyi"):
+        assert f"uerl_shm/{name}" in modes
+    assert not [name for name in modes if name.startswith(("tests", "csrc", "build", "examples"))]
+
+
+def test_wheel_alone_steps_the_bundled_simulators(python, tmp_path):
+    path, steps = run(python, "-c", PROGRAM, cwd=tmp_path).split()
+    assert not Path(path).is_relative_to(ROOT)
+    assert int(steps) == 200
+
+
+def test_wheel_alone_is_enough_to_compile_a_simulator(python, tmp_path):
+    include = run(python, "-c", "import uerl_shm; print(uerl_shm.get_include())", cwd=tmp_path)
+    library = Path(include.strip()).parent / "lib"
+    (tmp_path / "simulator.c").write_text(SIMULATOR)
+    flags = ("-I", include.strip(), "-L", library, "-luerl_shm", "-pthread")
+    run("cc", "simulator.c", *flags, "-o", "simulator", cwd=tmp_path)
+    assert run("./simulator", cwd=tmp_path) == "-2"
