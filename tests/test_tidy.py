@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tidy import c_rules, python_rules, text_rules, words
 from tidy.seeds import BROKEN, CLEAN
 from tidy.tree import Tree, read_tree
