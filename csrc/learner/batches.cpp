@@ -247,7 +247,7 @@ py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> m
     return translated([&] {
         const Guard guard(*this);
         const int64_t per_lane = ids_per_lane();
-        const int64_t pending = learner_.num_outstanding() + learner_.num_ready();
+        const int64_t pending = learner_.num_pending();
         if (pending == 0)
             throw Error(UERL_E_INVALID, "recv() without a pending row, expected send() first");
         const int64_t most = max_ids ? *max_ids / per_lane : pending;
@@ -292,8 +292,7 @@ py::tuple Batches::reset(const py::array_t<uint8_t>& mask, const py::array_t<int
             if (uerl_now_ns() >= deadline_ns) throw_timeout(ready + 1, timeout_s);
         }
         learner_.send_reset(wanted, all_seeds, options);
-        const uint32_t asked = learner_.num_outstanding() + learner_.num_ready();
-        wait(asked, timeout_s);
+        wait(learner_.num_pending(), timeout_s);
         return deliver(all_lanes_, false);
     });
 }

@@ -128,7 +128,9 @@ class Learner {
 
     // Waiting. need: ready lanes wanted. All may be called again and again.
     uint32_t num_ready();  // looks at the rings
-    uint32_t num_outstanding() const { return static_cast<uint32_t>(outstanding_.size()); }
+    uint32_t num_pending() const {  // outstanding or ready
+        return static_cast<uint32_t>(outstanding_.size() + ready_.size());
+    }
     bool wait_busy(uint32_t need, int64_t deadline_ns);
     void sleep_slice(uint32_t need, int64_t slice_ns);
     void check_failures();  // throws Error when a lane failed or is lost
