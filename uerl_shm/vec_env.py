@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -136,7 +137,8 @@ class VecEnv(VectorEnv):
         )
         self.spec: Any = self._spec  # gymnasium.make_vec() puts its registration here
         self._count_rows(num_envs, envs_per_simulator)
-        self._make_spaces()
+        self.single_observation_space = self._space("observation", batched=False)
+        self.single_action_space = self._space("action", batched=False)
         self.render_mode = render_mode
         self.metadata = {
             "autoreset_mode": self.autoreset_mode,
@@ -145,8 +147,8 @@ class VecEnv(VectorEnv):
         }
         if render_mode is not None and self._spec.render is None:
             raise SpecError(
-                f"render_mode {render_mode!r}, the spec has no picture to show: give the spec an "
-                "observation array of dtype uint8 and shape (height, width, 3)"
+                f"render_mode {render_mode!r} without a picture to show, expected an observation "
+                "array of dtype uint8 and shape (height, width, 3): add one to the spec"
             )
         self._convert, self._convert_batch = _converters(output, device)
         launcher = None
@@ -188,21 +190,26 @@ class VecEnv(VectorEnv):
         self._num_lanes = self.num_worlds // envs_per_simulator
         self._envs_per_simulator = envs_per_simulator
 
-    def _make_spaces(self) -> None:
-        groups = self._spec.groups
+    def _space(self, kind: str, batched: bool) -> gymnasium.Space[Any]:
+        spaces = {}
+        for group in self._spec.groups:
+            space = getattr(group, f"{kind}_space")()
+            rows = self.num_worlds * group.agents
+            spaces[group.name] = batch_space(space, rows) if batched else space
+        names = list(spaces)
+        return gymnasium.spaces.Dict(spaces) if len(names) > 1 else spaces[names[0]]
 
-        def joined(batched: bool, kind: str) -> gymnasium.Space[Any]:
-            spaces = {}
-            for group in groups:
-                space = getattr(group, f"{kind}_space")()
-                rows = self.num_worlds * group.agents
-                spaces[group.name] = batch_space(space, rows) if batched else space
-            return gymnasium.spaces.Dict(spaces) if len(groups) > 1 else spaces[groups[0].name]
+    # Made when asked for: Gymnasium's batched Box holds bounds for every element of the batch.
 
-        self.single_observation_space = joined(False, "observation")
-        self.single_action_space = joined(False, "action")
-        self.observation_space = joined(True, "observation")
-        self.action_space = joined(True, "action")
+    @cached_property
+    def observation_space(self) -> gymnasium.Space[Any]:  # type: ignore[override]
+        """Space of a batch of observations."""
+        return self._space("observation", batched=True)
+
+    @cached_property
+    def action_space(self) -> gymnasium.Space[Any]:  # type: ignore[override]
+        """Space of a batch of actions."""
+        return self._space("action", batched=True)
 
     def _create_segment(self, slots: int, torch: bool, copy: bool, access: Access) -> Any:
         spec, mode = self._spec, self.autoreset_mode.value
@@ -315,9 +322,9 @@ class VecEnv(VectorEnv):
         Returns:
             ``(observation, info)``, one row for each env.
         """
-        if seed is not None and not isinstance(seed, (list, tuple, np.ndarray)):
-            self._np_random, self._np_random_seed = seeding.np_random(int(seed))
         seeds = seeds_of(seed, self.num_envs, self._rows_per_world)
+        if isinstance(seed, (int, np.integer)):
+            self._np_random, self._np_random_seed = seeding.np_random(int(seed))
         rest = dict(options or {})
         mask = reset_mask_of(rest, self.num_envs, self._rows_per_world)
         self._set_parameters(rest.pop("parameters", {}))

@@ -1,6 +1,8 @@
 // actions.cpp: checking and converting what a policy returns.
 #include "actions.hpp"
 
+#include <pybind11/stl.h>
+
 #include <cmath>
 #include <sstream>
 
