@@ -1,0 +1,129 @@
+"""`uerl-shm top`: what a learner and its simulators do, every second."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from uerl_shm.cli.options import JsonOption, NameArgument
+from uerl_shm.cli.output import (
+    bytes_text,
+    console,
+    count_text,
+    plural,
+    print_json,
+    say,
+    seconds_text,
+    share_text,
+    table,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from uerl_shm.cli.samples import Watch
+
+COLUMNS = ("LANE", "STATE", ">GENERATION", ">ENV STEPS/S", ">WAITS", ">PENDING FOR")
+LINES_ABOVE = 5  # of a live picture, before the first lane
+
+
+def top(
+    name: NameArgument,
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+    as_json: JsonOption = False,
+    interval_s: Annotated[
+        float, typer.Option("--interval-s", min=0.05, help="Seconds between two looks.")
+    ] = 1.0,
+) -> None:
+    """Show steps per second, who waits for whom, and each lane; every second.
+
+    Examples:
+        uerl-shm top train
+        uerl-shm top train --once
+        uerl-shm top train --json | jq .env_steps_per_s
+
+    WAITS is the share of time that a simulator waited for commands, PENDING FOR how long it has
+    been busy with the same one. A learner that waits most of the time has slow simulators;
+    simulators that wait most of the time have a slow learner. --once and --json look twice and end.
+    """
+    from uerl_shm.cli.samples import Watch, rates
+
+    watch = Watch(name)
+    if once or as_json:
+        before = watch.sample()
+        time.sleep(interval_s)
+        found = rates(watch, before, watch.sample())
+        print_json(found) if as_json else console().print(_picture(found, None))
+        return
+    _show(watch, interval_s)
+
+
+def _show(watch: Watch, interval_s: float) -> None:
+    from rich.live import Live
+
+    from uerl_shm.cli.samples import rates
+    from uerl_shm.errors import SegmentNotFound
+
+    before = watch.sample()
+    with Live(console=console(), auto_refresh=False, vertical_overflow="crop") as live:
+        live.update("looking ...", refresh=True)
+        while True:
+            time.sleep(interval_s)
+            try:
+                after = watch.sample()
+            except SegmentNotFound as error:
+                ended = str(error)
+                break
+            live.update(_picture(rates(watch, before, after), _room()), refresh=True)
+            before = after
+    say(ended)
+
+
+def _room() -> int:
+    """Return how many lanes fit into the terminal."""
+    return max(console().size.height - LINES_ABOVE - 2, 1)
+
+
+def _picture(found: dict[str, Any], room: int | None) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    lanes = found["lanes"]
+    shown = lanes if room is None else lanes[:room]
+    state = f"{found['state']}{', closed' if found['closed'] else ''}"
+    parts: list[Any] = [
+        Text.assemble(
+            (f"segment {found['name']}", "bold"), f"  {state}   "
+            f"{found['simulators']}/{len(lanes)} simulators   {count_text(found['rows'])} rows   "
+            f"{plural(found['slots'], 'slot')}   {bytes_text(found['segment_bytes'])}"
+        ),
+        Text(
+            f"env steps/s {count_text(found['env_steps_per_s'])}   "
+            f"batches/s {count_text(found['batches_per_s'])}   "
+            f"learner waits {share_text(found['learner_wait_share'])}   "
+            f"copied batches {found['copied_batches']}   steps {found['steps']:,}"
+        ),
+        Text(""),
+        table(COLUMNS, map(_row, shown)),
+    ]  # fmt: skip
+    if len(shown) < len(lanes):
+        parts.append(Text(f"and {len(lanes) - len(shown)} more lanes: see them with --once"))
+    return Group(*parts)
+
+
+def _row(lane: dict[str, Any]) -> list[Any]:
+    from rich.text import Text
+
+    pending = lane["pending_s"]
+    state = lane["state"] if pending is None or lane["state"] != "ready" else "pending"
+    colour = {"lost": "red", "refused": "red", "fenced": "red", "pending": "yellow"}.get(state, "")
+    return [
+        lane["lane"],
+        Text(state, style=colour),
+        lane["generation"],
+        count_text(lane["env_steps_per_s"]),
+        share_text(lane["wait_share"]),
+        "-" if pending is None else seconds_text(pending),
+    ]

@@ -1,0 +1,87 @@
+"""`uerl-shm view`: what the simulators' cameras show now."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uerl_shm.cli.options import NameArgument
+from uerl_shm.cli.output import say
+
+if TYPE_CHECKING:
+    from uerl_shm.cli.frames import Frames, View
+
+
+class Colours(str, Enum):
+    """How an array becomes a picture."""
+
+    AUTO = "auto"
+    RGB = "rgb"
+    GRAY = "gray"
+    DEPTH = "depth"
+    LABELS = "labels"
+
+
+def view(
+    name: NameArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The PNG file; default: NAME.png."),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Rewrite the file every second.")] = False,
+    group: Annotated[str | None, typer.Option("--group", help="Group of agents.")] = None,
+    array: Annotated[str | None, typer.Option("--array", help="Array, such as camera.")] = None,
+    colours: Annotated[
+        Colours, typer.Option("--colours", help="What the array shows; auto guesses.")
+    ] = Colours.AUTO,
+    max_envs: Annotated[
+        int, typer.Option("--max-envs", min=1, help="Show so many envs, from the first.")
+    ] = 64,
+    interval_s: Annotated[
+        float, typer.Option("--interval-s", min=0.05, help="Seconds between two pictures.")
+    ] = 1.0,
+) -> None:
+    """Write a PNG mosaic of the current frames, each under the number of its env.
+
+    Examples:
+        uerl-shm view train
+        uerl-shm view train --array depth -o depth.png
+        uerl-shm view train --watch
+
+    Nobody is slowed down: frames are copied, and copies that were torn are taken again. Numbers of
+    lanes whose simulator is lost are red, absent agents are dark, envs without a step are empty.
+    """
+    from uerl_shm.cli.frames import Frames
+
+    kind = None if colours is Colours.AUTO else colours.value
+    path = Path(f"{name}.png") if output is None else output
+    frames = Frames(name, group, array, kind)
+    found = _write(frames, path, max_envs)
+    say(_said(frames, found, path))
+    while watch and frames.alive:
+        time.sleep(interval_s)
+        _write(frames, path, max_envs)
+
+
+def _write(frames: Frames, path: Path, max_envs: int) -> View:
+    from uerl_shm.cli import png
+
+    found = frames.look(max_envs)
+    png.write(path, found.picture)
+    return found
+
+
+def _said(frames: Frames, found: View, path: Path) -> str:
+    height, width, _ = found.picture.shape
+    span = ""
+    if found.value_range is not None:
+        near, far = found.value_range
+        span = f", {near:g} (bright) to {far:g} (dark)"
+    return (
+        f"wrote {path}  {width}x{height}, {frames.array} of group {frames.group} as {frames.kind}"
+        f"{span}, {found.shown} of {found.total} rows"
+    )
