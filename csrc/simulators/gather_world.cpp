@@ -8,9 +8,10 @@ namespace uerl_sim {
 
 namespace {
 
-constexpr double forward_speed = 0.05;  // in one step
-constexpr double turn_speed = 0.4;      // radians in one step
-constexpr double energy_loss = 0.01;    // in one step: an agent that never eats lives 100 steps
+constexpr double forward_speed = 0.05;    // in one step
+constexpr double turn_speed = 0.4;        // radians in one step
+constexpr double energy_loss = 0.01;      // in one step
+constexpr double min_spawn_energy = 0.5;  // so that those who never eat do not all die at once
 constexpr double food_energy = 0.4;
 constexpr double tag_reach = 0.25;
 constexpr double tag_cosine = 0.8;  // the opponent stands within 37 degrees of the heading
@@ -36,7 +37,7 @@ bool alive(const GatherAgent &agent) {
 void spawn(Random &random, GatherAgent &agent) {
     agent.position = random_point(random);
     agent.heading = random.uniform(-pi, pi);
-    agent.energy = 1.0;
+    agent.energy = random.uniform(min_spawn_energy, 1.0);
     agent.present = true;
     agent.died = false;
     agent.absent = 0;

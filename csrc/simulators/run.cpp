@@ -92,9 +92,8 @@ struct Env {
     Rows rows;
     Rows final_rows;
     std::vector<std::vector<Outcome>> outcomes;  // [group][agent]
-    bool began = false;
-    bool any_ended = false;  // an agent's episode
-    bool ended = false;      // the env: each agent's episode has ended, or it is absent
+    bool any_ended = false;                      // an agent's episode
+    bool ended = true;  // the env: each agent's episode has ended, or it is absent
 };
 
 class Server {
@@ -170,22 +169,17 @@ private:
         if (seed >= 0)
             env.random.reseed(static_cast<std::uint64_t>(seed));
         env.world->reset(env.random, {seed, lane_.parameters(index), own});
-        env.began = true;
         env.ended = false;
     }
 
     void step(std::uint32_t index) {
         Env &env = envs_[index];
-        if (!env.began)
+        if (env.ended)
             throw std::logic_error("env " + std::to_string(index) +
                                    " of this lane got a step, "
                                    "expected a reset first: call reset() before step()");
         if (options_.step_us > 0)
             spin_until(now_ns() + options_.step_us * 1000);
-        if (env.ended) {
-            repeat_end(env);
-            return;
-        }
         env.world->step(env.random, env.rows);
         read_outcomes(env);
         if (same_step_ && env.any_ended)
@@ -194,13 +188,6 @@ private:
             reset(index, -1, true);
             read_presence(env);
         }
-    }
-
-    // A step after the end changes nothing: the last observation and its flags again, reward 0.
-    static void repeat_end(Env &env) {
-        for (std::vector<Outcome> &group : env.outcomes)
-            for (Outcome &outcome : group)
-                outcome.reward = 0.0;
     }
 
     void read_outcomes(Env &env) const {

@@ -21,14 +21,14 @@ static GatherWorld world_without_food(Random &random,
     return world;
 }
 
-// Steps until an agent of team 0 dies; all starve at about the same time.
+// Steps until the first agent of team 0 dies.
 static void starve(GatherWorld &world, Random &random)
 {
     for (int i = 0; i < 200 && !world.agent(0, 0).died; i++)
         world.step(random, idle);
 }
 
-TEST(an_agent_that_never_eats_dies_after_100_steps)
+TEST(an_agent_that_never_eats_dies_after_50_to_101_steps)
 {
     Random random(1);
     GatherWorld world = world_without_food(random);
@@ -37,12 +37,12 @@ TEST(an_agent_that_never_eats_dies_after_100_steps)
         world.step(random, idle);
         num_steps++;
     }
-    CHECK(num_steps >= 100 && num_steps <= 101);
+    CHECK(num_steps >= 50 && num_steps <= 101);
     CHECK(world.agent(0, 0).present);
     CHECK_NEAR(world.reward(0, 0), -1.0, 0.0);
 }
 
-TEST(a_dead_agent_is_absent_for_ten_steps_and_spawns_elsewhere_with_full_energy)
+TEST(a_dead_agent_is_absent_for_ten_steps_and_spawns_elsewhere_with_new_energy)
 {
     Random random(1);
     GatherWorld world = world_without_food(random);
@@ -57,7 +57,7 @@ TEST(a_dead_agent_is_absent_for_ten_steps_and_spawns_elsewhere_with_full_energy)
     world.step(random, idle);
     CHECK(world.agent(0, 0).present);
     CHECK(!world.agent(0, 0).died);
-    CHECK_NEAR(world.agent(0, 0).energy, 1.0, 0.0);
+    CHECK(world.agent(0, 0).energy >= 0.5);
     CHECK(world.agent(0, 0).position.x != grave.x);
 }
 
@@ -127,7 +127,7 @@ TEST(hunters_tag_opponents_who_die_with_energy_left)
     GatherWorld world = world_without_food(random);
     int num_deaths = 0;
     double sum = 0.0;
-    for (int i = 0; i < 90; i++) {
+    for (int i = 0; i < 45; i++) {
         std::vector<GatherMove> moves(4);
         moves[0] = hunt(world, 0);
         moves[1] = hunt(world, 1);
@@ -138,7 +138,7 @@ TEST(hunters_tag_opponents_who_die_with_energy_left)
         }
     }
     const int num_tags = world.agent(0, 0).num_tags + world.agent(0, 1).num_tags;
-    CHECK(num_deaths >= 4);
+    CHECK(num_deaths >= 2);
     CHECK(num_tags >= num_deaths);
     CHECK_NEAR(sum, num_tags + num_deaths, 1e-9);
 }
@@ -207,7 +207,7 @@ TEST(absent_agents_have_no_flags_and_see_zeros)
     stage.parameters[0] = 0.0;
     stage.reset(1);
     int num_absent = 0;
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 130; i++) {
         stage.step();
         for (const std::size_t group : {0U, 1U}) {
             const Outcome outcome = stage.world->outcome(group, 1);
@@ -222,7 +222,7 @@ TEST(absent_agents_have_no_flags_and_see_zeros)
                     CHECK(stage.rows.observation<float>(group, array, 1)[j] == 0.0F);
         }
     }
-    CHECK_EQUAL(num_absent, 2 * GatherWorld::respawn_steps);
+    CHECK(num_absent >= 2 * GatherWorld::respawn_steps);
 }
 
 TEST(the_teams_have_different_observations_and_a_mask)
@@ -244,7 +244,7 @@ template <typename Steer> static int gathered(std::size_t group, Steer steer)
     int num_food = 0;
     for (int seed = 0; seed < 10; seed++) {
         stage.reset(seed);
-        for (int i = 0; i < 90; i++) {
+        for (int i = 0; i < 45; i++) {
             const double angle = steer(stage.rows.observation<float>(group, 0));
             float *move = stage.action<float>(group, 0);
             move[0] = std::fabs(angle) < 0.6 ? 1.0F : 0.0F;
@@ -294,8 +294,8 @@ TEST(discrete_actions_move_and_tag_as_well)
 
 int main()
 {
-    RUN(an_agent_that_never_eats_dies_after_100_steps);
-    RUN(a_dead_agent_is_absent_for_ten_steps_and_spawns_elsewhere_with_full_energy);
+    RUN(an_agent_that_never_eats_dies_after_50_to_101_steps);
+    RUN(a_dead_agent_is_absent_for_ten_steps_and_spawns_elsewhere_with_new_energy);
     RUN(food_gives_a_reward_and_energy_and_grows_again);
     RUN(hunters_tag_opponents_who_die_with_energy_left);
     RUN(no_agent_tags_a_mate);
