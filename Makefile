@@ -9,7 +9,8 @@ NATIVE := $(shell find csrc -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.py') 
 # UERL_SANITIZE=address,undefined as in setup.py.
 comma := ,
 OUT := build/tests$(if $(UERL_SANITIZE),-$(subst $(comma),-,$(UERL_SANITIZE)))
-CFLAGS := -g -O1 -MMD -MP -Wall -Wextra -Werror -pthread $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
+CFLAGS := -g -O1 -MMD -MP -Wall -Wextra -Werror -pthread \
+    $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
     -Icsrc/include -Icsrc -iquote csrc/core -iquote csrc/learner -iquote csrc/simulators
 # Of the learner, what knows nothing of Python.
 DEPENDENCIES := $(CXX) -nostdinc -nostdinc++ -Icsrc/include -Icsrc -M -MG

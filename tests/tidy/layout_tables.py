@@ -12,8 +12,9 @@ PAGE = ROOT / "docs/layout.md"
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 STRUCT = re.compile(r"^struct (\w+) \{\n(.*?)^\};", re.DOTALL | re.MULTILINE)
 ENUM = re.compile(r"^enum (\w+)? ?\{(.*?)\};", re.DOTALL | re.MULTILINE)
-MEMBER = re.compile(r"^ +([\w ]+?) (\w+)(\[\w+\])?;(?: */\* (.*?) \*/)?", re.MULTILINE)
-VALUE = re.compile(r"(UERL_\w+) = [^,/}\n]*,?(?: */\* (.*?) \*/)?")
+COMMENT = r"(?: */\* ((?:[^*]|\*[^/])*) \*/)?"  # behind a member, on one line or several
+MEMBER = re.compile(r"^ +([\w ]+?)\s+(\w+)(\[\w+\])?;" + COMMENT, re.MULTILINE)
+VALUE = re.compile(r"(UERL_\w+) =\s+[^,/}\n]*,?" + COMMENT)
 
 
 def tables(ffi: Any, lib: Any) -> dict[str, str]:
@@ -38,7 +39,7 @@ def _struct_table(ffi: Any, name: str, body: str) -> str:
     rows = ["| offset | bytes | field | type | meaning |", "|---:|---:|---|---|---|"]
     ends = [*list(offsets.values())[1:], ffi.sizeof(ctype)]
     for (kind, member, length, meaning), end in zip(members, ends, strict=True):
-        meaning = meaning or ("zero" if member.startswith("reserved") else "")
+        meaning = _one_line(meaning) or ("zero" if member.startswith("reserved") else "")
         size = end - offsets[member]
         rows.append(f"| {offsets[member]} | {size} | `{member}` | `{kind}{length}` | {meaning} |")
     return "\n".join([*rows, f"| {ffi.sizeof(ctype)} | | | | the end |"]) + "\n"
@@ -47,8 +48,12 @@ def _struct_table(ffi: Any, name: str, body: str) -> str:
 def _enum_table(lib: Any, body: str) -> str:
     rows = ["| value | name | meaning |", "|---:|---|---|"]
     for name, meaning in VALUE.findall(body):
-        rows.append(f"| {getattr(lib, name)} | `{name}` | {meaning} |")
+        rows.append(f"| {getattr(lib, name)} | `{name}` | {_one_line(meaning)} |")
     return "\n".join(rows) + "\n"
+
+
+def _one_line(comment: str) -> str:
+    return re.sub(r"\s*\n\s*\*?\s*", " ", comment)
 
 
 def rewritten(page: str, ffi: Any, lib: Any) -> str:
