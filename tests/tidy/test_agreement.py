@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -82,11 +83,10 @@ def stubbed(body: list[ast.stmt], prefix: str = "") -> dict[str, list[str]]:
 
 
 def parameters(function: ast.FunctionDef) -> list[str]:
-    """Names of what a function takes; "/" stands for what has no name to a caller."""
+    """Names of what a function takes."""
     takes = function.args
-    unnamed = ["/" for argument in takes.posonlyargs if argument.arg != "self"]
-    named = [argument.arg for argument in takes.args + takes.kwonlyargs if argument.arg != "self"]
-    return unnamed + ["/" if re.fullmatch(r"arg\d+", name) else name for name in named]
+    arguments = takes.posonlyargs + takes.args + takes.kwonlyargs
+    return [argument.arg for argument in arguments if argument.arg != "self"]
 
 
 def compiled(thing: Any, prefix: str = "") -> dict[str, list[str]]:
@@ -107,7 +107,13 @@ def test_stub_has_the_names_and_parameters_of_the_compiled_module():
     in_stub, in_module = stubbed(ast.parse(STUB.read_text()).body), compiled(_core)
     assert not in_module.keys() - in_stub.keys(), f"describe these in uerl_shm/{STUB.name}"
     assert not in_stub.keys() - in_module.keys(), f"take these out of uerl_shm/{STUB.name}"
-    assert in_stub == in_module, f"the parameters differ: put uerl_shm/{STUB.name} right"
+    for name, found in in_module.items():
+        # pybind11 calls an argument arg0 that was given no name: then the stub's name is free.
+        expected = [
+            mine if re.fullmatch(r"arg\d+", theirs) else theirs
+            for mine, theirs in zip_longest(in_stub[name], found, fillvalue="")
+        ]
+        assert in_stub[name] == expected, f"{name}: put uerl_shm/{STUB.name} right"
 
 
 def test_importing_the_package_needs_numpy_and_gymnasium_only():
