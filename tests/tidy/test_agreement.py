@@ -58,11 +58,18 @@ def test_page_of_the_errors_agrees_with_c_and_python():
         assert isinstance(error, getattr(builtins, built_in))
 
 
+def unexplained(names: list[str], pages: str) -> list[str]:
+    return [name for name in names if not re.search(rf"\b{name}\b", pages)]
+
+
 def test_every_public_name_is_explained_in_the_readme_or_docs():
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    text = "\n".join(page.read_text() for page in pages)
-    missing = [name for name in uerl_shm.__all__ if not re.search(rf"\b{name}\b", text)]
+    missing = unexplained(uerl_shm.__all__, "\n".join(page.read_text() for page in pages))
     assert not missing, f"{missing} stand in uerl_shm.__all__ and in no page: explain them in docs/"
+
+
+def test_name_without_a_page_is_found():
+    assert unexplained(["VecEnv", "Env"], "all about VecEnv") == ["Env"]
 
 
 def test_every_public_name_exists():
@@ -103,26 +110,55 @@ def compiled(thing: Any, prefix: str = "") -> dict[str, list[str]]:
     return names
 
 
-def test_stub_has_the_names_and_parameters_of_the_compiled_module():
-    in_stub, in_module = stubbed(ast.parse(STUB.read_text()).body), compiled(_core)
-    assert not in_module.keys() - in_stub.keys(), f"describe these in uerl_shm/{STUB.name}"
-    assert not in_stub.keys() - in_module.keys(), f"take these out of uerl_shm/{STUB.name}"
-    for name, found in in_module.items():
+def stub_faults(stub: str) -> list[str]:
+    """Where a stub differs from the compiled module, and what to do."""
+    in_stub, in_module = stubbed(ast.parse(stub).body), compiled(_core)
+    faults = [f"{name} is compiled: describe it" for name in in_module.keys() - in_stub.keys()]
+    faults += [f"{name} is not compiled: take it out" for name in in_stub.keys() - in_module.keys()]
+    for name in in_stub.keys() & in_module.keys():
         # pybind11 calls an argument arg0 that was given no name: then the stub's name is free.
         expected = [
             mine if re.fullmatch(r"arg\d+", theirs) else theirs
-            for mine, theirs in zip_longest(in_stub[name], found, fillvalue="")
+            for mine, theirs in zip_longest(in_stub[name], in_module[name], fillvalue="")
         ]
-        assert in_stub[name] == expected, f"{name}: put uerl_shm/{STUB.name} right"
+        if in_stub[name] != expected:
+            faults.append(f"{name} takes {in_stub[name]}, the compiled one {expected}: correct it")
+    return faults
+
+
+def test_stub_has_the_names_and_parameters_of_the_compiled_module():
+    faults = stub_faults(STUB.read_text())
+    assert not faults, f"uerl_shm/{STUB.name}: {faults}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("def num_torn(", "def num_whole(", 2),
+        ("def num_cores(", "def num_cores(all: bool", 1),
+        ("def recv(\n        self, min_envs", "def recv(\n        self, least", 1),
+    ],
+)
+def test_stub_that_differs_is_found(old, new, faults):
+    stub = STUB.read_text()
+    assert old in stub
+    assert len(stub_faults(stub.replace(old, new))) == faults
+
+
+def heavy_imports(statement: str) -> set[str]:
+    """Of the packages that not everybody needs, those that a statement loads."""
+    program = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
+    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+    return set(json.loads(output)) & set(HEAVY)
 
 
 def test_importing_the_package_needs_numpy_and_gymnasium_only():
-    program = "import json, sys, uerl_shm; print(json.dumps(sorted(sys.modules)))"
-    output = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    ).stdout
-    loaded = set(json.loads(output)) & set(HEAVY)
+    loaded = heavy_imports("import uerl_shm")
     assert not loaded, f"`import uerl_shm` loads {sorted(loaded)}: import where it is used"
+
+
+def test_import_of_a_heavy_package_is_found():
+    assert heavy_imports("import uerl_shm, tqdm") == {"tqdm"}
 
 
 @pytest.mark.parametrize("name", ["layout.h", "uerl_shm.h"])
