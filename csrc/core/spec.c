@@ -95,12 +95,12 @@ static int layout_group(const struct uerl_header *header, struct uerl_group *gro
     if (!name_ends(group->name))
         return uerl_fail(UERL_E_INVALID, "a group has no name: name every group of the spec");
     const uint64_t num_envs = (uint64_t)header->num_lanes * header->envs_per_lane;
-    if (group->rows_per_env == 0 || group->rows_per_env > UERL_MAX_ROWS ||
-        num_envs * group->rows_per_env > UERL_MAX_ROWS)
+    /* Too many envs are too many rows; and only then could the product overflow. */
+    const uint64_t num_rows = num_envs > UERL_MAX_ROWS ? num_envs : num_envs * group->rows_per_env;
+    if (num_rows == 0 || num_rows > UERL_MAX_ROWS)
         return uerl_fail(UERL_E_INVALID, "group %s has %llu rows, expected 1 to %d: use fewer envs",
-                         group->name, (unsigned long long)(num_envs * group->rows_per_env),
-                         UERL_MAX_ROWS);
-    group->num_rows = (uint32_t)(num_envs * group->rows_per_env);
+                         group->name, (unsigned long long)num_rows, UERL_MAX_ROWS);
+    group->num_rows = (uint32_t)num_rows;
     return UERL_OK;
 }
 
