@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from uerl_shm.cli import bench, clean, describe, doctor, ls, top, train, view
+from uerl_shm.cli import bench, check, clean, describe, doctor, ls, top, train, view
 from uerl_shm.cli import inspect as inspect_segment
 from uerl_shm.cli.output import BAD_EXIT, ERROR_EXIT, warn
 from uerl_shm.errors import UerlError
@@ -91,6 +91,7 @@ def _root(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
+    "check": check.check,
     "bench": bench.bench,
     "describe": describe.describe,
     "ls": ls.ls,
