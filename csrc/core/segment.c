@@ -140,10 +140,10 @@ static int open_lock(struct uerl_segment *segment, const char *path)
 int uerl_segment_open(struct uerl_segment *segment, const char *name, bool read_only)
 {
     char path[UERL_PATH_BYTES];
+    uerl_segment_begin(segment, name);
     int error = uerl_segment_check_name(name);
     if (error != UERL_OK)
         return error;
-    uerl_segment_begin(segment, name);
     uerl_segment_path(path, name);
     error = open_and_map(segment, path, read_only);
     if (error == UERL_OK)
@@ -160,10 +160,10 @@ int uerl_segment_adopt(struct uerl_segment *segment, const char *name, void *map
                        uint64_t bytes)
 {
     char path[UERL_PATH_BYTES];
+    uerl_segment_begin(segment, name);
     int error = uerl_segment_check_name(name);
     if (error != UERL_OK)
         return error;
-    uerl_segment_begin(segment, name);
     segment->base = mapping;
     segment->bytes = bytes;
     madvise(mapping, bytes, MADV_DONTFORK);
