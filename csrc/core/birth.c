@@ -110,8 +110,9 @@ static int take_over_dead(const char *path, const char *name)
     const int fd = uerl_lock_open(path);
     if (fd < 0)
         return errno == ENOENT ? UERL_E_NOT_FOUND
-                               : uerl_fail(UERL_E_EXISTS, "segment %s exists and belongs to another "
-                                           "user: choose another name", name);
+                               : uerl_fail(UERL_E_EXISTS, "%s exists and %s: choose another name",
+                                           path, errno == EACCES ? "belongs to another user"
+                                                                 : "is no segment of uerl_shm");
     uint64_t magic = 0;
     int error = UERL_OK;
     if (pread(fd, &magic, sizeof magic, 0) != sizeof magic || magic != UERL_MAGIC)
@@ -125,7 +126,8 @@ static int take_over_dead(const char *path, const char *name)
                           "another name", name);
     else if (fstat(fd, &file) != 0 || lstat(path, &named) != 0 || file.st_ino != named.st_ino ||
              file.st_dev != named.st_dev)
-        error = UERL_E_NOT_FOUND; /* gone or replaced since it was opened: look again */
+        error = uerl_fail(UERL_E_NOT_FOUND, "segment %s went away while it was looked at: try "
+                          "again", name);
     if (error == UERL_OK)
         return fd;
     uerl_lock_close(fd);
@@ -208,12 +210,12 @@ int uerl_segment_create(struct uerl_segment *segment, const char *name,
                         const struct uerl_header *header, const struct uerl_group *groups,
                         const struct uerl_field *fields, const char *text, mode_t mode, gid_t gid)
 {
+    uerl_segment_begin(segment, name);
     int error = uerl_segment_check_name(name);
     if (error == UERL_OK)
         error = check_free_bytes(name, header->segment_bytes);
     if (error != UERL_OK)
         return error;
-    uerl_segment_begin(segment, name);
     const int fd = open(UERL_SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
         return uerl_fail_errno("segment %s cannot be made in " UERL_SHM_DIRECTORY, name);
@@ -237,7 +239,11 @@ int uerl_segment_create(struct uerl_segment *segment, const char *name,
 int uerl_segment_clean(const char *name)
 {
     char path[UERL_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%.200s", UERL_SHM_DIRECTORY, name);
+    /* Not check_name(): replace_dead() calls a segment .uerl-... for an instant, and may die then. */
+    if (strlen(name) > 2 * UERL_NAME_BYTES || strchr(name, '/') != NULL || name[0] == '\0')
+        return uerl_fail(UERL_E_INVALID, "segment name '%.100s' is not allowed, expected a name in "
+                         UERL_SHM_DIRECTORY ": run `uerl-shm ls`", name);
+    uerl_segment_path(path, name);
     const int fd = take_over_dead(path, name);
     if (fd < 0)
         return fd;

@@ -57,8 +57,9 @@ void uerl_segment_unlock(struct uerl_segment *segment);
 /* Removes the name if it still names this segment. */
 void uerl_segment_unlink(const struct uerl_segment *segment);
 
-/* Removes the name `name` if it is a segment whose owner is dead. Returns UERL_OK; UERL_E_NOT_FOUND;
- * UERL_E_EXISTS (its owner lives, or another process takes it over, or not ours); UERL_E_SYSTEM. */
+/* Removes the name `name` if it is a segment whose owner is dead. Returns UERL_OK; UERL_E_INVALID;
+ * UERL_E_NOT_FOUND; UERL_E_EXISTS (its owner lives, or another process takes it over, or not ours);
+ * UERL_E_SYSTEM. */
 int uerl_segment_clean(const char *name);
 
 /* The parts of a checked segment. */
