@@ -133,7 +133,7 @@ static inline void end_segment(struct uerl_segment *segment)
     uerl_segment_close(segment);
 }
 
-/* Starts act(context) in a child, which exits with what it returns: the checks that failed there. */
+/* Starts act(context) in a child, which exits with what it returns, or 1 if a check failed. */
 static inline pid_t start_child(int (*act)(void *context), void *context)
 {
     fflush(NULL);

@@ -163,7 +163,7 @@ TEST(the_layout_hash_does_not_depend_on_who_runs)
     CHECK(hash_of(spec) == before);
 }
 
-/* Refusals -------------------------------------------------------------------------------------- */
+/* Refusals ------------------------------------------------------------------------------------- */
 
 TEST(every_impossible_count_is_refused_by_name)
 {

@@ -227,7 +227,7 @@ TEST(a_thousand_good_waits_halve_the_penalty_down_to_its_first_value)
     CHECK_EQUAL(wait.penalty, UERL_WAIT_PENALTY_WAITS);
 }
 
-/* Futexes --------------------------------------------------------------------------------------- */
+/* Futexes -------------------------------------------------------------------------------------- */
 
 /* A word that two processes share, and what a sleeper there saw. */
 struct sleeper {
@@ -256,7 +256,7 @@ static struct sleeper *shared_sleeper(uint32_t bits)
     return sleeper;
 }
 
-/* The word stays 0, so only a wake that arrives can end the sleep; repeated, for it may come first. */
+/* The word stays 0, so only a wake that arrives ends the sleep; repeated, for it may come first. */
 static bool wakes(struct sleeper *sleeper, uint32_t bits, int attempts)
 {
     for (int i = 0; i < attempts; i++) {
