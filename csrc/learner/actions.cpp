@@ -14,12 +14,13 @@ std::string text_of(py::handle object) { return py::str(object).cast<std::string
 
 [[noreturn]] void refuse(const ActionField& field, const std::string& found,
                          const std::string& expected) {
-    throw Error(UERL_E_INVALID, "action " + field.view.key + " " + found + ", expected " + expected);
+    throw Error(UERL_E_INVALID, "action " + text_of(field.view.key) + " " + found + ", expected " + expected);
 }
 
 // C order and the field's own dtype already? Then nothing has to be made.
 bool as_wanted(const py::array& array, const py::dtype& dtype) {
-    return (array.flags() & py::array::c_style) != 0 && array.dtype().equal(dtype);
+    return (array.flags() & py::array::c_style) != 0 &&
+           (array.dtype().is(dtype) || array.dtype().equal(dtype));
 }
 
 py::array converted(const py::array& array, const py::dtype& dtype) {
@@ -75,7 +76,7 @@ py::array checked_action(const ActionField& field, py::handle actions, py::ssize
                           ? py::reinterpret_borrow<py::array>(actions)
                           : py::array(py::module_::import("numpy").attr("asarray")(actions));
     if (array.ndim() == 0)
-        throw py::type_error("action " + view.key + " is a scalar, expected an array with " +
+        throw py::type_error("action " + text_of(view.key) + " is a scalar, expected an array with " +
                              std::to_string(num_rows) + " rows");
     const std::vector<py::ssize_t> wanted = view.with_axes({num_rows});
     const bool same_shape =

@@ -72,7 +72,8 @@ Batches::Batches(Config config, BatchOptions options, std::vector<ActionCheck> c
     uint32_t most_rows = 0;
     for (uint32_t group = 0; group < num_groups_; group++)
         most_rows = std::max(most_rows, segment.groups[group].num_rows);
-    ones_ = py::array(py::dtype::of<bool>(), std::vector<py::ssize_t>{most_rows});
+    reward_dtype_ = options_.wide_rewards ? py::dtype::of<double>() : py::dtype::of<float>();
+    ones_ = new_array(bool_, {most_rows});
     std::memset(ones_.mutable_data(), 1, most_rows);
     py::detail::array_proxy(ones_.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
 }
@@ -90,7 +91,7 @@ uint32_t Batches::rows_per_id(uint32_t group) const {
 py::handle Batches::actions_of(const ActionField& field, py::handle actions) const {
     py::object chosen = py::reinterpret_borrow<py::object>(actions);
     if (num_groups_ > 1) chosen = chosen[py::str(group_names_[field.view.group])];
-    if (actions_by_group_[field.view.group].size() > 1) chosen = chosen[py::str(field.view.key)];
+    if (actions_by_group_[field.view.group].size() > 1) chosen = chosen[field.view.key];
     return chosen.release();
 }
 

@@ -95,6 +95,8 @@ class Batches {
     std::vector<uint32_t> reward_, terminated_, truncated_;  // fields by group
     std::vector<uint32_t> mask_;                             // likewise; UINT32_MAX: none
     std::vector<uint32_t> all_lanes_;
+    py::dtype bool_ = py::dtype::of<bool>();
+    py::dtype reward_dtype_;
     py::array ones_;  // the mask of an info that every row has
     std::optional<Rollout> rollout_;
     bool warned_ = false;

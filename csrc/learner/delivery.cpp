@@ -23,7 +23,7 @@ py::array Batches::rows(const FieldView& field, const std::vector<Run>& runs,
                        uerl_segment_row(&segment, field.index, runs[0].slot,
                                         runs[0].first_lane * per_lane),
                        lease, options_.writable);
-    py::array copy(field.dtype, shape);
+    py::array copy = new_array(field.dtype, shape);
     uint8_t* target = static_cast<uint8_t*>(copy.mutable_data());
     for (const Run& run : runs) {
         const uint64_t bytes = field.row_bytes * per_lane * run.num_lanes;
@@ -41,7 +41,7 @@ py::object Batches::observation_of(uint32_t group, const std::vector<Run>& runs,
     const std::vector<FieldView>& own = fields[group];
     if (own.size() == 1) return rows(own[0], runs, lease);
     py::dict all;
-    for (const FieldView& field : own) all[py::str(field.key)] = rows(field, runs, lease);
+    for (const FieldView& field : own) all[field.key] = rows(field, runs, lease);
     return all;
 }
 
@@ -55,8 +55,8 @@ py::dict Batches::info_of(uint32_t group, const std::vector<Run>& runs, const py
     py::dict info;
     const py::ssize_t count = num_rows(group, runs);
     for (const FieldView& field : infos_[group]) {
-        info[py::str(field.key)] = rows(field, runs, lease);
-        info[py::str("_" + field.key)] = present_mask(count);
+        info[field.key] = rows(field, runs, lease);
+        info[field.mask_key] = present_mask(count);
     }
     if (mask_[group] != UINT32_MAX) {
         info["mask"] = outcome.present;
@@ -93,7 +93,7 @@ void copy_flags(uint8_t* target, const uint8_t* source, size_t count) {
 py::array Batches::flags_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count) {
     const uerl_segment& segment = learner_.segment();
     const uint32_t per_lane = learner_.rows_per_lane(segment.fields[field].group);
-    py::array flags(py::dtype::of<bool>(), std::vector<py::ssize_t>{count});
+    py::array flags = new_array(bool_, {count});
     uint8_t* target = static_cast<uint8_t*>(flags.mutable_data());
     for (const Run& run : runs) {
         const size_t rows_of_run = static_cast<size_t>(run.num_lanes) * per_lane;
@@ -109,8 +109,7 @@ py::array Batches::rewards_of(uint32_t field, const std::vector<Run>& runs, py::
     const bool source_wide = segment.fields[field].dtype == UERL_DTYPE_FLOAT64;
     const bool wide = options_.wide_rewards;
     const uint32_t per_lane = learner_.rows_per_lane(segment.fields[field].group);
-    py::array rewards(wide ? py::dtype::of<double>() : py::dtype::of<float>(),
-                      std::vector<py::ssize_t>{count});
+    py::array rewards = new_array(reward_dtype_, {count});
     uint8_t* target = static_cast<uint8_t*>(rewards.mutable_data());
     for (const Run& run : runs) {
         const size_t rows_of_run = static_cast<size_t>(run.num_lanes) * per_lane;
@@ -167,7 +166,7 @@ void Batches::add_final(uint32_t group, const std::vector<Run>& runs, const py::
     const auto* a = static_cast<const uint8_t*>(outcome.terminated.data());
     const auto* b = static_cast<const uint8_t*>(outcome.truncated.data());
     const py::ssize_t count = outcome.terminated.size();
-    py::array done(py::dtype::of<bool>(), std::vector<py::ssize_t>{count});
+    py::array done = new_array(bool_, {count});
     auto* either = static_cast<uint8_t*>(done.mutable_data());
     bool any = false;
     for (py::ssize_t i = 0; i < count; i++) any |= (either[i] = a[i] | b[i]) != 0;
@@ -176,8 +175,8 @@ void Batches::add_final(uint32_t group, const std::vector<Run>& runs, const py::
     info["_final_obs"] = done;
     py::dict final_info;
     for (const FieldView& field : final_infos_[group]) {
-        final_info[py::str(field.key)] = rows(field, runs, lease);
-        final_info[py::str("_" + field.key)] = done;
+        final_info[field.key] = rows(field, runs, lease);
+        final_info[field.mask_key] = done;
     }
     info["final_info"] = final_info;
     info["_final_info"] = done;

@@ -43,7 +43,8 @@ std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role) {
         const uerl_field& field = segment.fields[i];
         if (field.role != role) continue;
         const std::string name = field.name;
-        views.push_back({i, field.group, role, name.substr(name.find('/') + 1),
+        const std::string key = name.substr(name.find('/') + 1);
+        views.push_back({i, field.group, role, py::str(key), py::str("_" + key),
                          numpy_dtype(field.dtype), {}, field.row_stride});
         for (uint32_t axis = 0; axis < field.num_dims; axis++)
             views.back().shape.push_back(static_cast<py::ssize_t>(field.shape[axis]));
@@ -51,11 +52,33 @@ std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role) {
     return views;
 }
 
-py::array view_of(const FieldView& field, std::vector<py::ssize_t> shape, uint8_t* data,
+namespace {
+
+// data null: NumPy allocates. Steals nothing; `dtype` stays the caller's.
+py::array make_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape, void* data,
+                     int flags) {
+    const py::detail::npy_api& numpy = py::detail::npy_api::get();
+    static_assert(sizeof(Py_intptr_t) == sizeof(py::ssize_t), "NumPy's axes are ssize_t");
+    PyObject* array = numpy.PyArray_NewFromDescr_(
+        numpy.PyArray_Type_, dtype.inc_ref().ptr(), static_cast<int>(shape.size()),
+        reinterpret_cast<const Py_intptr_t*>(shape.data()), nullptr, data, flags, nullptr);
+    if (array == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(array);
+}
+
+}  // namespace
+
+py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape) {
+    return make_array(dtype, shape, nullptr, 0);
+}
+
+py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape, uint8_t* data,
                   const py::object& base, bool writable) {
-    py::array array(field.dtype, std::move(shape), data, base);
-    if (!writable)
-        py::detail::array_proxy(array.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+    using Api = py::detail::npy_api;
+    const int flags = Api::NPY_ARRAY_C_CONTIGUOUS_ | Api::NPY_ARRAY_ALIGNED_ |
+                      (writable ? Api::NPY_ARRAY_WRITEABLE_ : 0);
+    py::array array = make_array(field.dtype, shape, data, flags);
+    Api::get().PyArray_SetBaseObject_(array.ptr(), base.inc_ref().ptr());
     return array;
 }
 

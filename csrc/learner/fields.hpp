@@ -22,7 +22,8 @@ struct FieldView {
     uint32_t index;
     uint32_t group;
     uint32_t role;
-    std::string key;  // its name behind the slash: the key in a dict
+    py::str key;       // its name behind the slash: the key in a dict
+    py::str mask_key;  // the same with "_" before it: the key of its mask
     py::dtype dtype;
     std::vector<py::ssize_t> shape;  // of one row
     uint64_t row_bytes;
@@ -33,8 +34,11 @@ struct FieldView {
 
 std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role);
 
+// A new array of its own in C order. Goes straight to NumPy: this is on the path of every step.
+py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
+
 // An array over memory that `base` keeps alive; Python may not write to it unless `writable`.
-py::array view_of(const FieldView& field, std::vector<py::ssize_t> shape, uint8_t* data,
+py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape, uint8_t* data,
                   const py::object& base, bool writable);
 
 // What a batch's arrays have as base: the slots are free again when it dies.

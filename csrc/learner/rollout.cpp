@@ -6,24 +6,16 @@
 
 namespace uerl {
 
-namespace {
-
-py::array make(const py::dtype& dtype, std::vector<py::ssize_t> shape) {
-    return py::array(dtype, std::move(shape));
-}
-
-}  // namespace
-
 void Batches::make_rollout_arrays(uint32_t num_steps) {
     Rollout& rollout = *rollout_;
     const auto steps = static_cast<py::ssize_t>(num_steps);
     const uerl_segment& segment = learner_.segment();
     for (uint32_t group = 0; group < num_groups_; group++) {
         const std::vector<py::ssize_t> shape{steps, segment.groups[group].num_rows};
-        rollout.reward.push_back(make(py::dtype::of<float>(), shape));
-        rollout.terminated.push_back(make(py::dtype::of<bool>(), shape));
-        rollout.truncated.push_back(make(py::dtype::of<bool>(), shape));
-        rollout.valid.push_back(make(py::dtype::of<bool>(), shape));
+        rollout.reward.push_back(new_array(py::dtype::of<float>(), shape));
+        rollout.terminated.push_back(new_array(bool_, shape));
+        rollout.truncated.push_back(new_array(bool_, shape));
+        rollout.valid.push_back(new_array(bool_, shape));
     }
     py::object lease = py::none();
     if (rollout.first != UINT32_MAX) {
@@ -34,7 +26,7 @@ void Batches::make_rollout_arrays(uint32_t num_steps) {
     }
     const auto array_for = [&](const FieldView& field) {
         const auto shape = field.with_axes({steps, segment.groups[field.group].num_rows});
-        if (rollout.first == UINT32_MAX) return make(field.dtype, shape);
+        if (rollout.first == UINT32_MAX) return new_array(field.dtype, shape);
         return view_of(field, shape, uerl_segment_row(&segment, field.index, rollout.first, 0), lease,
                        options_.writable);
     };
