@@ -20,16 +20,16 @@ constexpr double large_reward = 1.0;
 enum Move : std::int64_t { stay = 0, left = 1, right = 2, num_moves = 3 };
 
 class BasicWorld final : public World {
-public:
+  public:
     explicit BasicWorld(std::int64_t episode_steps) : episode_steps_(episode_steps) {}
 
-    void reset(Random &, const Reset &) override {
+    void reset(Random&, const Reset&) override {
         position_ = start_position;
         num_steps_ = 0;
         outcome_ = {};
     }
 
-    void step(Random &, const Rows &rows) override {
+    void step(Random&, const Rows& rows) override {
         const std::int64_t move = *rows.action<std::int64_t>(0, 0);
         position_ += move == right ? 1 : (move == left ? -1 : 0);
         num_steps_++;
@@ -39,15 +39,14 @@ public:
                           (position_ == large_goal ? large_reward : 0.0);
     }
 
-    void observe(const Rows &rows) const override {
-        float *one_hot = rows.observation<float>(0, 0);
-        for (std::int64_t i = 0; i < num_positions; i++)
-            one_hot[i] = i == position_ ? 1.0F : 0.0F;
+    void observe(const Rows& rows) const override {
+        float* one_hot = rows.observation<float>(0, 0);
+        for (std::int64_t i = 0; i < num_positions; i++) one_hot[i] = i == position_ ? 1.0F : 0.0F;
     }
 
     Outcome outcome(std::size_t, std::size_t) const override { return outcome_; }
 
-private:
+  private:
     std::int64_t episode_steps_;
     std::int64_t position_ = start_position;
     std::int64_t num_steps_ = 0;
@@ -55,7 +54,7 @@ private:
 };
 
 class BasicScene final : public Scene {
-public:
+  public:
     std::string name() const override { return "basic"; }
 
     std::string summary() const override {
@@ -68,7 +67,7 @@ public:
         return {{"--episode-steps", "N", "an episode is truncated after N steps (default 100)"}};
     }
 
-    void set_option(const std::string &name, const std::string &value) override {
+    void set_option(const std::string& name, const std::string& value) override {
         episode_steps_ = parse_integer(name, value, 1, 1000000);
     }
 
@@ -83,18 +82,16 @@ public:
         return spec;
     }
 
-    std::unique_ptr<World> make_world(const Place &) const override {
+    std::unique_ptr<World> make_world(const Place&) const override {
         return std::make_unique<BasicWorld>(episode_steps_);
     }
 
-private:
+  private:
     std::int64_t episode_steps_ = 100;
 };
 
 }  // namespace
 
-std::unique_ptr<Scene> make_basic() {
-    return std::make_unique<BasicScene>();
-}
+std::unique_ptr<Scene> make_basic() { return std::make_unique<BasicScene>(); }
 
 }  // namespace uerl_sim

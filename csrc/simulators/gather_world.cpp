@@ -20,21 +20,19 @@ constexpr double tag_gain = 1.0;
 constexpr double death_gain = -1.0;
 constexpr double pi = 3.14159265358979323846;
 
-GatherPoint random_point(Random &random) {
+GatherPoint random_point(Random& random) {
     const double x = random.uniform(-0.95, 0.95);
     const double y = random.uniform(-0.95, 0.95);
     return {x, y};
 }
 
-double distance(const GatherPoint &a, const GatherPoint &b) {
+double distance(const GatherPoint& a, const GatherPoint& b) {
     return std::hypot(a.x - b.x, a.y - b.y);
 }
 
-bool alive(const GatherAgent &agent) {
-    return agent.present && !agent.died;
-}
+bool alive(const GatherAgent& agent) { return agent.present && !agent.died; }
 
-void spawn(Random &random, GatherAgent &agent) {
+void spawn(Random& random, GatherAgent& agent) {
     agent.position = random_point(random);
     agent.heading = random.uniform(-pi, pi);
     agent.energy = random.uniform(min_spawn_energy, 1.0);
@@ -44,7 +42,7 @@ void spawn(Random &random, GatherAgent &agent) {
     agent.cooldown = 0;
 }
 
-void apply(GatherAgent &agent, const GatherMove &move) {
+void apply(GatherAgent& agent, const GatherMove& move) {
     const double wall = 1.0 - GatherWorld::agent_radius;
     agent.heading = std::remainder(agent.heading + turn_speed * move.turn, 2.0 * pi);
     const double way = forward_speed * move.forward;
@@ -54,7 +52,7 @@ void apply(GatherAgent &agent, const GatherMove &move) {
     agent.cooldown = std::max<std::int64_t>(agent.cooldown - 1, 0);
 }
 
-void end_life(GatherAgent &agent) {
+void end_life(GatherAgent& agent) {
     agent.died = true;
     agent.absent = GatherWorld::respawn_steps;
     agent.gain += death_gain;
@@ -62,25 +60,24 @@ void end_life(GatherAgent &agent) {
 
 }  // namespace
 
-GatherWorld::GatherWorld(const GatherSettings &settings)
+GatherWorld::GatherWorld(const GatherSettings& settings)
     : settings_(settings), agents_(num_teams * settings.agents) {}
 
-void GatherWorld::reset(Random &random, std::size_t num_food) {
-    for (GatherAgent &agent : agents_) {
+void GatherWorld::reset(Random& random, std::size_t num_food) {
+    for (GatherAgent& agent : agents_) {
         agent = {};
         spawn(random, agent);
     }
     food_.resize(num_food);
-    for (GatherPoint &place : food_)
-        place = random_point(random);
+    for (GatherPoint& place : food_) place = random_point(random);
     num_steps_ = 0;
 }
 
-void GatherWorld::step(Random &random, const std::vector<GatherMove> &moves) {
+void GatherWorld::step(Random& random, const std::vector<GatherMove>& moves) {
     std::vector<bool> tagged(agents_.size(), false);
     std::vector<bool> acts(agents_.size(), false);
     for (std::size_t i = 0; i < agents_.size(); i++) {
-        GatherAgent &agent = agents_[i];
+        GatherAgent& agent = agents_[i];
         agent.gain = 0.0;
         acts[i] = alive(agent);
         if (acts[i])
@@ -91,29 +88,25 @@ void GatherWorld::step(Random &random, const std::vector<GatherMove> &moves) {
             agent.present = agent.died = false;
     }
     for (std::size_t i = 0; i < agents_.size(); i++)
-        if (acts[i] && moves[i].tag && agents_[i].cooldown == 0)
-            tag(tagged, i);
+        if (acts[i] && moves[i].tag && agents_[i].cooldown == 0) tag(tagged, i);
     for (std::size_t i = 0; i < agents_.size(); i++)
-        if (tagged[i])
-            end_life(agents_[i]);
+        if (tagged[i]) end_life(agents_[i]);
     feed(random);
-    for (GatherAgent &agent : agents_)
-        if (alive(agent) && agent.energy <= 0.0)
-            end_life(agent);
+    for (GatherAgent& agent : agents_)
+        if (alive(agent) && agent.energy <= 0.0) end_life(agent);
     num_steps_++;
 }
 
 double GatherWorld::reward(std::size_t team, std::size_t index) const {
-    const GatherAgent &one = agent(team, index);
-    if (!one.present)
-        return 0.0;
+    const GatherAgent& one = agent(team, index);
+    if (!one.present) return 0.0;
     switch (settings_.rewards) {
-    case GatherRewards::shared:
-        return (team_gain(0) + team_gain(1)) / 2.0;
-    case GatherRewards::opposed:
-        return team_gain(team) - team_gain(1 - team);
-    case GatherRewards::independent:
-        break;
+        case GatherRewards::shared:
+            return (team_gain(0) + team_gain(1)) / 2.0;
+        case GatherRewards::opposed:
+            return team_gain(team) - team_gain(1 - team);
+        case GatherRewards::independent:
+            break;
     }
     return one.gain;
 }
@@ -124,8 +117,8 @@ double GatherWorld::time_left() const {
 
 // Marks the nearest opponent in reach before agent `index`. Deaths wait until all have tagged, so
 // that two agents can tag each other and nobody's number is an advantage.
-void GatherWorld::tag(std::vector<bool> &tagged, std::size_t index) {
-    GatherAgent &own = agents_[index];
+void GatherWorld::tag(std::vector<bool>& tagged, std::size_t index) {
+    GatherAgent& own = agents_[index];
     own.cooldown = cooldown_steps;
     const std::size_t opponents = index < settings_.agents ? settings_.agents : 0;
     std::size_t victim = agents_.size();
@@ -140,27 +133,25 @@ void GatherWorld::tag(std::vector<bool> &tagged, std::size_t index) {
             victim = i;
         }
     }
-    if (victim == agents_.size())
-        return;
+    if (victim == agents_.size()) return;
     tagged[victim] = true;
     own.gain += tag_gain;
     own.num_tags++;
 }
 
 // Each piece of food goes to the nearest agent that touches it.
-void GatherWorld::feed(Random &random) {
-    for (GatherPoint &place : food_) {
-        GatherAgent *eater = nullptr;
+void GatherWorld::feed(Random& random) {
+    for (GatherPoint& place : food_) {
+        GatherAgent* eater = nullptr;
         double nearest = agent_radius + food_radius;
-        for (GatherAgent &agent : agents_) {
+        for (GatherAgent& agent : agents_) {
             const double length = distance(agent.position, place);
             if (alive(agent) && length < nearest) {
                 nearest = length;
                 eater = &agent;
             }
         }
-        if (eater == nullptr)
-            continue;
+        if (eater == nullptr) continue;
         eater->gain += food_gain;
         eater->num_food++;
         eater->energy = std::min(eater->energy + food_energy, 1.0);
@@ -171,8 +162,7 @@ void GatherWorld::feed(Random &random) {
 // The mean over all agents, the absent ones' gain being 0.
 double GatherWorld::team_gain(std::size_t team) const {
     double sum = 0.0;
-    for (std::size_t i = 0; i < settings_.agents; i++)
-        sum += agent(team, i).gain;
+    for (std::size_t i = 0; i < settings_.agents; i++) sum += agent(team, i).gain;
     return sum / static_cast<double>(settings_.agents);
 }
 

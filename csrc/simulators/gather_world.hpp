@@ -54,34 +54,34 @@ struct GatherAgent {
 };
 
 class GatherWorld {
-public:
+  public:
     static constexpr std::size_t num_teams = 2;
     static constexpr double agent_radius = 0.05;
     static constexpr double food_radius = 0.04;
     static constexpr std::int64_t respawn_steps = 10;
     static constexpr std::int64_t cooldown_steps = 10;
 
-    explicit GatherWorld(const GatherSettings &settings);
+    explicit GatherWorld(const GatherSettings& settings);
 
-    void reset(Random &random, std::size_t num_food);
+    void reset(Random& random, std::size_t num_food);
 
     // `moves` holds one move for each agent: first all of team 0, then all of team 1. Moves of
     // absent agents are ignored.
-    void step(Random &random, const std::vector<GatherMove> &moves);
+    void step(Random& random, const std::vector<GatherMove>& moves);
 
     double reward(std::size_t team, std::size_t agent) const;  // 0 for absent agents
     bool truncated() const { return num_steps_ >= settings_.episode_steps; }
     double time_left() const;  // 1 at the start, 0 at the end
 
-    const GatherAgent &agent(std::size_t team, std::size_t index) const {
+    const GatherAgent& agent(std::size_t team, std::size_t index) const {
         return agents_[team * settings_.agents + index];
     }
     std::size_t agents_per_team() const { return settings_.agents; }
-    const std::vector<GatherPoint> &food() const { return food_; }
+    const std::vector<GatherPoint>& food() const { return food_; }
 
-private:
-    void tag(std::vector<bool> &tagged, std::size_t index);
-    void feed(Random &random);
+  private:
+    void tag(std::vector<bool>& tagged, std::size_t index);
+    void feed(Random& random);
     double team_gain(std::size_t team) const;
 
     GatherSettings settings_;

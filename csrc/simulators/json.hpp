@@ -13,25 +13,25 @@
 namespace uerl_sim {
 
 class JsonWriter {
-public:
+  public:
     void begin_object() { begin('{'); }
     void end_object() { end('}'); }
     void begin_array() { begin('['); }
     void end_array() { end(']'); }
 
-    void key(const std::string &name) {
+    void key(const std::string& name) {
         separate();
         quote(name);
         text_ += ": ";
         after_key_ = true;
     }
 
-    void value(const std::string &text) {
+    void value(const std::string& text) {
         separate();
         quote(text);
     }
 
-    void value(const char *text) { value(std::string(text)); }
+    void value(const char* text) { value(std::string(text)); }
 
     void value(bool flag) {
         separate();
@@ -57,17 +57,16 @@ public:
         char digits[40];
         for (int precision = 1; precision <= 17; precision++) {
             std::snprintf(digits, sizeof digits, "%.*g", precision, number);
-            if (std::strtod(digits, nullptr) == number)
-                break;
+            if (std::strtod(digits, nullptr) == number) break;
         }
         separate();
         text_ += digits;
     }
 
     // Ready once every object and array has ended.
-    const std::string &text() const { return text_; }
+    const std::string& text() const { return text_; }
 
-private:
+  private:
     struct Scope {
         char bracket;
         bool empty;
@@ -82,8 +81,7 @@ private:
     void end(char bracket) {
         const bool empty = scopes_.back().empty;
         scopes_.pop_back();
-        if (!empty && bracket == '}')
-            break_line();
+        if (!empty && bracket == '}') break_line();
         text_ += bracket;
     }
 
@@ -93,21 +91,18 @@ private:
             after_key_ = false;
             return;
         }
-        Scope &scope = scopes_.back();
-        if (!scope.empty)
-            text_ += scope.bracket == '{' ? "," : ", ";
-        if (scope.bracket == '{')
-            break_line();
+        Scope& scope = scopes_.back();
+        if (!scope.empty) text_ += scope.bracket == '{' ? "," : ", ";
+        if (scope.bracket == '{') break_line();
         scope.empty = false;
     }
 
     void break_line() {
         text_ += '\n';
-        for (const Scope &scope : scopes_)
-            text_ += scope.bracket == '{' ? "  " : "";
+        for (const Scope& scope : scopes_) text_ += scope.bracket == '{' ? "  " : "";
     }
 
-    void quote(const std::string &text) {
+    void quote(const std::string& text) {
         text_ += '"';
         for (const char c : text) {
             const auto byte = static_cast<unsigned char>(c);

@@ -18,13 +18,13 @@ struct SpecMismatch : std::runtime_error {
 };
 
 class Lane {
-public:
+  public:
     // Binds every array of `spec`; throws SpecMismatch.
-    Lane(uerl_simulator *simulator, const Spec &spec);
+    Lane(uerl_simulator* simulator, const Spec& spec);
 
     // Points `rows` at the rows of env `env` of the command in hand, and `final_rows` at those of
     // the terminal observation (SAME_STEP only).
-    void point(std::uint32_t env, Rows &rows, Rows &final_rows);
+    void point(std::uint32_t env, Rows& rows, Rows& final_rows);
 
     // The learner's values for env `env`, or the spec's.
     std::vector<double> parameters(std::uint32_t env) const;
@@ -34,9 +34,9 @@ public:
 
     // Tells the learner what a step gave one agent.
     void write_outcome(std::uint32_t env, std::size_t group, std::uint32_t agent,
-                       const Outcome &outcome);
+                       const Outcome& outcome);
 
-private:
+  private:
     // An array of the segment, or memory of our own where the learner has no such array.
     struct Array {
         std::int32_t index = -1;
@@ -54,18 +54,18 @@ private:
 
     enum class Missing { refuse, spare };
 
-    void find_group(const GroupSpec &spec);
-    std::vector<Array> bind_all(const Group &group, const std::string &prefix, std::uint32_t role,
-                                const std::vector<ArraySpec> &arrays, Missing missing);
+    void find_group(const GroupSpec& spec);
+    std::vector<Array> bind_all(const Group& group, const std::string& prefix, std::uint32_t role,
+                                const std::vector<ArraySpec>& arrays, Missing missing);
     void bind_parameters();
-    std::int32_t bind(const std::string &group, const std::string &name, std::uint32_t role,
-                      const ArraySpec &spec, Missing missing);
+    std::int32_t bind(const std::string& group, const std::string& name, std::uint32_t role,
+                      const ArraySpec& spec, Missing missing);
     void refuse_unknown_arrays() const;
-    RowBlock block(std::uint32_t env, const Group &group, Array &array);
-    void point_all(std::uint32_t env, Group &group, std::vector<Array> &arrays,
-                   std::vector<RowBlock> &blocks);
+    RowBlock block(std::uint32_t env, const Group& group, Array& array);
+    void point_all(std::uint32_t env, Group& group, std::vector<Array>& arrays,
+                   std::vector<RowBlock>& blocks);
 
-    uerl_simulator *simulator_;
+    uerl_simulator* simulator_;
     const Spec spec_;
     std::vector<Group> groups_;
     std::vector<std::int32_t> parameters_;  // -1: not in the learner's spec

@@ -32,19 +32,20 @@ struct CommandLine {
     bool help = false;
 };
 
-void print_options(const char *title, const std::vector<OptionSpec> &options) {
+void print_options(const char* title, const std::vector<OptionSpec>& options) {
     std::printf("\n%s\n", title);
-    for (const OptionSpec &option : options) {
+    for (const OptionSpec& option : options) {
         const std::string left = option.name + (option.value.empty() ? "" : " " + option.value);
         std::printf("    %-32s  %s\n", left.c_str(), option.help.c_str());
     }
 }
 
-void print_help(const Scene *scene) {
+void print_help(const Scene* scene) {
     if (scene == nullptr) {
-        std::printf("uerl-sim: the bundled simulators of uerl_shm.\n\n"
-                    "    uerl-sim SCENE [options]\n\nScenes\n");
-        for (const std::string &name : scene_names())
+        std::printf(
+            "uerl-sim: the bundled simulators of uerl_shm.\n\n"
+            "    uerl-sim SCENE [options]\n\nScenes\n");
+        for (const std::string& name : scene_names())
             std::printf("    %-8s  %s\n", name.c_str(), make_scene(name)->summary().c_str());
         print_options("Options of every scene", common_options);
         std::printf(
@@ -58,14 +59,13 @@ void print_help(const Scene *scene) {
     std::printf("\nExample\n    %s\n", scene->example().c_str());
 }
 
-const OptionSpec *find_option(const std::vector<OptionSpec> &options, const std::string &name) {
-    for (const OptionSpec &option : options)
-        if (option.name == name)
-            return &option;
+const OptionSpec* find_option(const std::vector<OptionSpec>& options, const std::string& name) {
+    for (const OptionSpec& option : options)
+        if (option.name == name) return &option;
     return nullptr;
 }
 
-void set_common_option(CommandLine &line, const std::string &name, const std::string &value) {
+void set_common_option(CommandLine& line, const std::string& name, const std::string& value) {
     if (name == "--help")
         line.help = true;
     else if (name == "--describe")
@@ -83,26 +83,24 @@ void set_common_option(CommandLine &line, const std::string &name, const std::st
         line.run.wait_us = parse_integer(name, value, 0, max_microseconds);
 }
 
-std::unique_ptr<Scene> find_scene(const std::string &name) {
+std::unique_ptr<Scene> find_scene(const std::string& name) {
     std::unique_ptr<Scene> scene = make_scene(name);
-    if (scene != nullptr)
-        return scene;
+    if (scene != nullptr) return scene;
     std::string list;
-    for (const std::string &known : scene_names())
-        list += (list.empty() ? "" : ", ") + known;
+    for (const std::string& known : scene_names()) list += (list.empty() ? "" : ", ") + known;
     throw UsageError("scene is '" + name + "', expected one of " + list + ": see uerl-sim --help");
 }
 
 // Takes "--name value" or "--name=value" from `arguments` at `next` and moves `next` past it.
-void take_option(CommandLine &line, const std::vector<std::string> &arguments, std::size_t &next) {
+void take_option(CommandLine& line, const std::vector<std::string>& arguments, std::size_t& next) {
     const std::string scene_name = line.scene->name();
     const std::string help = ": see uerl-sim " + scene_name + " --help";
-    const std::string &argument = arguments[next++];
+    const std::string& argument = arguments[next++];
     const std::size_t equals = argument.find('=');
     const std::string name = argument.substr(0, equals);
     const std::vector<OptionSpec> scene_options = line.scene->options();
-    const OptionSpec *common = find_option(common_options, name);
-    const OptionSpec *option = common != nullptr ? common : find_option(scene_options, name);
+    const OptionSpec* common = find_option(common_options, name);
+    const OptionSpec* option = common != nullptr ? common : find_option(scene_options, name);
     if (option == nullptr)
         throw UsageError("option is '" + name + "', expected an option of scene " + scene_name +
                          help);
@@ -120,7 +118,7 @@ void take_option(CommandLine &line, const std::vector<std::string> &arguments, s
         line.scene->set_option(name, value);
 }
 
-CommandLine parse(const std::vector<std::string> &arguments) {
+CommandLine parse(const std::vector<std::string>& arguments) {
     CommandLine line;
     if (arguments.empty())
         throw UsageError("scene is missing, expected its name: see uerl-sim --help");
@@ -129,32 +127,28 @@ CommandLine parse(const std::vector<std::string> &arguments) {
         return line;
     }
     line.scene = find_scene(arguments[0]);
-    for (std::size_t next = 1; next < arguments.size();)
-        take_option(line, arguments, next);
+    for (std::size_t next = 1; next < arguments.size();) take_option(line, arguments, next);
     return line;
 }
 
-int describe(const std::string &path, const std::string &json) {
-    std::FILE *file = std::fopen(path.c_str(), "w");
+int describe(const std::string& path, const std::string& json) {
+    std::FILE* file = std::fopen(path.c_str(), "w");
     const bool written = file != nullptr && std::fputs(json.c_str(), file) >= 0;
-    if ((file == nullptr || std::fclose(file) == 0) && written)
-        return 0;
+    if ((file == nullptr || std::fclose(file) == 0) && written) return 0;
     std::fprintf(stderr, "uerl-sim: spec file %s cannot be written, expected a writable path: %s\n",
                  path.c_str(), std::strerror(errno));
     return exit_failure;
 }
 
-int start(const CommandLine &line) {
+int start(const CommandLine& line) {
     if (line.help) {
         print_help(line.scene.get());
         return 0;
     }
     const std::string json = to_json(line.scene->spec());
-    if (!line.describe_path.empty())
-        return describe(line.describe_path, json);
+    if (!line.describe_path.empty()) return describe(line.describe_path, json);
     const int described = uerl_describe(json.c_str());
-    if (described == 1)
-        return 0;
+    if (described == 1) return 0;
     if (described != 0) {
         std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
         return exit_failure;
@@ -164,13 +158,13 @@ int start(const CommandLine &line) {
 
 }  // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     try {
         return start(parse({argv + 1, argv + argc}));
-    } catch (const UsageError &error) {
+    } catch (const UsageError& error) {
         std::fprintf(stderr, "uerl-sim: %s\n", error.what());
         return exit_usage;
-    } catch (const std::exception &error) {
+    } catch (const std::exception& error) {
         std::fprintf(stderr, "uerl-sim: %s\n", error.what());
         return exit_failure;
     }

@@ -14,9 +14,9 @@ constexpr std::int64_t max_frame_height = 720;
 
 }  // namespace
 
-std::int64_t parse_integer(const std::string &option, const std::string &value, std::int64_t low,
+std::int64_t parse_integer(const std::string& option, const std::string& value, std::int64_t low,
                            std::int64_t high) {
-    char *end = nullptr;
+    char* end = nullptr;
     errno = 0;
     const long long number = std::strtoll(value.c_str(), &end, 10);
     const bool is_number = !value.empty() && *end == '\0' && errno == 0 && value[0] != ' ';
@@ -26,18 +26,16 @@ std::int64_t parse_integer(const std::string &option, const std::string &value, 
     return number;
 }
 
-std::string parse_choice(const std::string &option, const std::string &value,
-                         const std::vector<std::string> &choices) {
-    if (std::find(choices.begin(), choices.end(), value) != choices.end())
-        return value;
+std::string parse_choice(const std::string& option, const std::string& value,
+                         const std::vector<std::string>& choices) {
+    if (std::find(choices.begin(), choices.end(), value) != choices.end()) return value;
     std::string list;
-    for (const std::string &choice : choices)
-        list += (list.empty() ? "" : ", ") + choice;
+    for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
     throw UsageError("option " + option + " is '" + value + "', expected one of " + list +
                      ": see --help");
 }
 
-FrameSize parse_frame(const std::string &option, const std::string &value) {
+FrameSize parse_frame(const std::string& option, const std::string& value) {
     const std::size_t cross = value.find('x');
     if (cross == std::string::npos)
         throw UsageError("option " + option + " is '" + value +

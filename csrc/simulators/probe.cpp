@@ -48,7 +48,7 @@ struct ProbeSettings {
     Bug bug = Bug::none;
 };
 
-std::string group_name(const ProbeSettings &settings, std::size_t group) {
+std::string group_name(const ProbeSettings& settings, std::size_t group) {
     return settings.groups == 1 ? "agent" : "group_" + std::to_string(group);
 }
 
@@ -59,17 +59,17 @@ struct Target {
     PatternMasks masks;
 };
 
-std::vector<Target> make_targets(const std::string &prefix, const std::vector<ArraySpec> &arrays) {
+std::vector<Target> make_targets(const std::string& prefix, const std::vector<ArraySpec>& arrays) {
     std::vector<Target> targets;
-    for (const ArraySpec &array : arrays)
+    for (const ArraySpec& array : arrays)
         targets.push_back(
             {fnv1a(prefix + array.name), num_row_bytes(array), pattern_masks(array.dtype)});
     return targets;
 }
 
 class ProbeWorld final : public World {
-public:
-    ProbeWorld(const ProbeSettings &settings, const Place &place)
+  public:
+    ProbeWorld(const ProbeSettings& settings, const Place& place)
         : settings_(settings), place_(place), action_sums_(settings.groups * settings.agents) {
         for (std::size_t i = 0; i < settings.groups; i++) {
             const std::string name = group_name(settings, i);
@@ -77,11 +77,11 @@ public:
                                make_targets(name + "/observation/", settings.observation),
                                make_targets(name + "/info/", settings.info)});
         }
-        for (const ArraySpec &array : settings.action)
+        for (const ArraySpec& array : settings.action)
             action_bytes_.push_back(num_row_bytes(array));
     }
 
-    void reset(Random &, const Reset &reset) override {
+    void reset(Random&, const Reset& reset) override {
         step_++;
         received_ += reset.own ? 0 : 1;
         seed_ = reset.seed >= 0 ? reset.seed : seed_;
@@ -91,7 +91,7 @@ public:
         std::fill(action_sums_.begin(), action_sums_.end(), 0);
     }
 
-    void step(Random &, const Rows &rows) override {
+    void step(Random&, const Rows& rows) override {
         step_++;
         received_++;
         episode_step_++;
@@ -99,10 +99,9 @@ public:
             action_sums_[i] = action_sum(rows, i / settings_.agents, i % settings_.agents);
     }
 
-    void observe(const Rows &rows) const override {
+    void observe(const Rows& rows) const override {
         const bool faulty = step_ % faulty_steps == faulty_steps - 1;
-        if (!settings_.writes || (settings_.bug == Bug::stale && faulty))
-            return;
+        if (!settings_.writes || (settings_.bug == Bug::stale && faulty)) return;
         const std::uint64_t env = place_.env ^ (settings_.bug == Bug::swap && faulty ? 1U : 0U);
         for (std::size_t i = 0; i < groups_.size(); i++)
             for (std::size_t agent = 0; agent < settings_.agents; agent++) {
@@ -114,8 +113,7 @@ public:
 
     Outcome outcome(std::size_t group, std::size_t agent) const override {
         Outcome outcome;
-        if (episode_step_ == 0)
-            return outcome;
+        if (episode_step_ == 0) return outcome;
         const bool ends = settings_.episode_steps != endless && episode_step_ >= end_.num_steps;
         outcome.reward = pattern_reward(pattern_base(groups_[group].reward_hash, place_.env, agent,
                                                      static_cast<std::uint64_t>(step_)));
@@ -124,14 +122,14 @@ public:
         return outcome;
     }
 
-private:
+  private:
     struct Group {
         std::uint64_t reward_hash;
         std::vector<Target> observation;
         std::vector<Target> info;
     };
 
-    void fill(const std::vector<Target> &targets, const std::vector<RowBlock> &blocks,
+    void fill(const std::vector<Target>& targets, const std::vector<RowBlock>& blocks,
               std::uint64_t env, std::size_t agent) const {
         for (std::size_t i = 0; i < targets.size(); i++)
             fill_pattern(
@@ -140,7 +138,7 @@ private:
                 targets[i].masks);
     }
 
-    void echo(const Rows &rows, std::size_t group, std::size_t agent) const {
+    void echo(const Rows& rows, std::size_t group, std::size_t agent) const {
         const std::size_t first = settings_.info.size();
         *rows.info<std::int64_t>(group, first + echo_step, agent) = step_;
         *rows.info<std::int64_t>(group, first + echo_episode, agent) = episode_;
@@ -152,13 +150,12 @@ private:
         *rows.info<std::int64_t>(group, first + echo_received, agent) = received_;
     }
 
-    std::uint64_t action_sum(const Rows &rows, std::size_t group, std::size_t agent) const {
+    std::uint64_t action_sum(const Rows& rows, std::size_t group, std::size_t agent) const {
         std::uint64_t sum = 0;
         std::uint64_t position = 0;
         for (std::size_t i = 0; i < action_bytes_.size(); i++) {
-            const auto *bytes = rows.action<unsigned char>(group, i, agent);
-            for (std::uint64_t j = 0; j < action_bytes_[i]; j++)
-                sum += ++position * bytes[j];
+            const auto* bytes = rows.action<unsigned char>(group, i, agent);
+            for (std::uint64_t j = 0; j < action_bytes_[i]; j++) sum += ++position * bytes[j];
         }
         return sum;
     }
@@ -176,14 +173,14 @@ private:
     PatternEnd end_{};
 };
 
-[[noreturn]] void refuse_array(const std::string &option, const std::string &value,
-                               const std::string &found) {
+[[noreturn]] void refuse_array(const std::string& option, const std::string& value,
+                               const std::string& found) {
     throw UsageError("option " + option + " is '" + value + "', " + found +
                      ": write for example camera:uint8:84x84x3 or speed:float32:scalar");
 }
 
-std::vector<std::uint64_t> parse_shape(const std::string &option, const std::string &value,
-                                       const std::string &text) {
+std::vector<std::uint64_t> parse_shape(const std::string& option, const std::string& value,
+                                       const std::string& text) {
     std::vector<std::uint64_t> shape;
     for (std::size_t from = 0; text != "scalar" && from <= text.size();) {
         const std::size_t cross = std::min(text.find('x', from), text.size());
@@ -191,17 +188,15 @@ std::vector<std::uint64_t> parse_shape(const std::string &option, const std::str
             parse_integer(option + " axis", text.substr(from, cross - from), 1, 1 << 30)));
         from = cross + 1;
     }
-    if (shape.size() > UERL_MAX_DIMS)
-        refuse_array(option, value, "expected at most 8 axes");
+    if (shape.size() > UERL_MAX_DIMS) refuse_array(option, value, "expected at most 8 axes");
     return shape;
 }
 
 // "NAME:DTYPE:AxBxC"; a scalar's shape is "scalar".
-ArraySpec parse_array(const std::string &option, const std::string &value) {
+ArraySpec parse_array(const std::string& option, const std::string& value) {
     const std::size_t first = value.find(':');
     const std::size_t second = first == std::string::npos ? first : value.find(':', first + 1);
-    if (second == std::string::npos)
-        refuse_array(option, value, "expected NAME:DTYPE:SHAPE");
+    if (second == std::string::npos) refuse_array(option, value, "expected NAME:DTYPE:SHAPE");
     const std::string name = value.substr(0, first);
     const bool named =
         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
@@ -214,8 +209,7 @@ ArraySpec parse_array(const std::string &option, const std::string &value) {
     std::uint64_t row_bytes = dtype_bytes(dtype);
     for (const std::uint64_t length : array.shape)
         row_bytes = std::min(row_bytes * length, max_row_bytes + 1);
-    if (row_bytes > max_row_bytes)
-        refuse_array(option, value, "expected at most 1 GiB in a row");
+    if (row_bytes > max_row_bytes) refuse_array(option, value, "expected at most 1 GiB in a row");
     if (dtype == UERL_DTYPE_FLOAT16 || dtype == UERL_DTYPE_FLOAT32 || dtype == UERL_DTYPE_FLOAT64) {
         array.low = {-1.0};
         array.high = {1.0};
@@ -223,18 +217,18 @@ ArraySpec parse_array(const std::string &option, const std::string &value) {
     return array;
 }
 
-void add_array(std::vector<ArraySpec> &arrays, const std::string &option, const std::string &value,
+void add_array(std::vector<ArraySpec>& arrays, const std::string& option, const std::string& value,
                std::vector<ArraySpec> taken) {
     const ArraySpec array = parse_array(option, value);
     taken.insert(taken.end(), arrays.begin(), arrays.end());
-    for (const ArraySpec &other : taken)
+    for (const ArraySpec& other : taken)
         if (other.name == array.name)
             refuse_array(option, value, "expected a name that is not in use");
     arrays.push_back(array);
 }
 
 class ProbeScene final : public Scene {
-public:
+  public:
     std::string name() const override { return "probe"; }
 
     std::string summary() const override {
@@ -259,7 +253,7 @@ public:
                 {"--bug", "NAME", "do wrong on purpose: early, stale or swap"}};
     }
 
-    void set_option(const std::string &name, const std::string &value) override {
+    void set_option(const std::string& name, const std::string& value) override {
         if (name == "--observation")
             add_array(settings_.observation, name, value, {});
         else if (name == "--action")
@@ -292,32 +286,30 @@ public:
             group.observation = settings.observation;
             group.action = settings.action;
             group.info = settings.info;
-            for (const ArraySpec &echo : echo_arrays())
-                group.info.push_back(echo);
+            for (const ArraySpec& echo : echo_arrays()) group.info.push_back(echo);
             group.reward_dtype = settings.reward_dtype;
             spec.groups.push_back(group);
         }
         return spec;
     }
 
-    std::unique_ptr<World> make_world(const Place &place) const override {
+    std::unique_ptr<World> make_world(const Place& place) const override {
         return std::make_unique<ProbeWorld>(with_defaults(), place);
     }
 
     bool sends_early() const override { return settings_.bug == Bug::early; }
 
-private:
+  private:
     ProbeSettings with_defaults() const {
         ProbeSettings settings = settings_;
         if (settings.observation.empty())
             settings.observation = {parse_array("", "camera:uint8:84x84x3"),
                                     parse_array("", "state:float32:64")};
-        if (settings.action.empty())
-            settings.action = {parse_array("", "action:float32:4")};
+        if (settings.action.empty()) settings.action = {parse_array("", "action:float32:4")};
         return settings;
     }
 
-    void set_bug(const std::string &bug) {
+    void set_bug(const std::string& bug) {
         settings_.bug = bug == "early" ? Bug::early : (bug == "stale" ? Bug::stale : Bug::swap);
     }
 
@@ -326,8 +318,6 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Scene> make_probe() {
-    return std::make_unique<ProbeScene>();
-}
+std::unique_ptr<Scene> make_probe() { return std::make_unique<ProbeScene>(); }
 
 }  // namespace uerl_sim

@@ -8,7 +8,7 @@ namespace uerl_sim {
 namespace {
 
 struct Entry {
-    const char *name;
+    const char* name;
     std::unique_ptr<Scene> (*make)();
 };
 
@@ -22,17 +22,15 @@ constexpr std::array<Entry, 5> scenes{{
 
 }  // namespace
 
-std::unique_ptr<Scene> make_scene(const std::string &name) {
-    for (const Entry &entry : scenes)
-        if (name == entry.name)
-            return entry.make();
+std::unique_ptr<Scene> make_scene(const std::string& name) {
+    for (const Entry& entry : scenes)
+        if (name == entry.name) return entry.make();
     return nullptr;
 }
 
 std::vector<std::string> scene_names() {
     std::vector<std::string> names;
-    for (const Entry &entry : scenes)
-        names.emplace_back(entry.name);
+    for (const Entry& entry : scenes) names.emplace_back(entry.name);
     return names;
 }
 

@@ -17,11 +17,11 @@ inline std::uint64_t mix(std::uint64_t value) {
 
 // xoshiro256**: small, fast, and the same on every machine.
 class Random {
-public:
+  public:
     explicit Random(std::uint64_t seed = 0) { reseed(seed); }
 
     void reseed(std::uint64_t seed) {
-        for (std::uint64_t &word : state_) {
+        for (std::uint64_t& word : state_) {
             seed += UINT64_C(0x9e3779b97f4a7c15);
             word = mix(seed);
         }
@@ -50,7 +50,7 @@ public:
         return static_cast<std::uint64_t>((static_cast<Wide>(next()) * count) >> 64);
     }
 
-private:
+  private:
     static std::uint64_t rotate(std::uint64_t value, int bits) {
         return (value << bits) | (value >> (64 - bits));
     }

@@ -21,9 +21,7 @@ constexpr std::int64_t taken_lane_ns = 10000000000;  // a dead holder of the lan
 
 volatile std::sig_atomic_t leave_requested = 0;
 
-void request_leave(int) {
-    leave_requested = 1;
-}
+void request_leave(int) { leave_requested = 1; }
 
 void catch_signals() {
     struct sigaction action;
@@ -54,29 +52,27 @@ void spin_until(std::int64_t deadline_ns) {
 
 // Rows that are written into memory of our own and copied to where they belong later.
 class LateRows {
-public:
-    void divert(Rows &rows, const Lane &lane) {
+  public:
+    void divert(Rows& rows, const Lane& lane) {
         for (std::size_t i = 0; i < rows.groups.size(); i++) {
-            for (RowBlock &block : rows.groups[i].observation)
-                divert(block, lane.num_agents(i));
-            for (RowBlock &block : rows.groups[i].info)
-                divert(block, lane.num_agents(i));
+            for (RowBlock& block : rows.groups[i].observation) divert(block, lane.num_agents(i));
+            for (RowBlock& block : rows.groups[i].info) divert(block, lane.num_agents(i));
         }
     }
 
     void write() {
-        for (const Copy &copy : copies_)
+        for (const Copy& copy : copies_)
             std::memcpy(copy.target, copy.bytes.data(), copy.bytes.size());
         copies_.clear();
     }
 
-private:
+  private:
     struct Copy {
-        unsigned char *target;
+        unsigned char* target;
         std::vector<unsigned char> bytes;
     };
 
-    void divert(RowBlock &block, std::uint32_t agents) {
+    void divert(RowBlock& block, std::uint32_t agents) {
         const std::size_t size = block.row_bytes * agents;
         copies_.push_back({block.first, {block.first, block.first + size}});
         block.first = copies_.back().bytes.data();
@@ -97,9 +93,11 @@ struct Env {
 };
 
 class Server {
-public:
-    Server(uerl_simulator *simulator, const Scene &scene, const RunOptions &options)
-        : simulator_(simulator), lane_(simulator, scene.spec()), options_(options),
+  public:
+    Server(uerl_simulator* simulator, const Scene& scene, const RunOptions& options)
+        : simulator_(simulator),
+          lane_(simulator, scene.spec()),
+          options_(options),
           sends_early_(scene.sends_early()),
           same_step_(uerl_simulator_autoreset_mode(simulator) == UERL_AUTORESET_SAME_STEP),
           envs_(uerl_simulator_num_envs(simulator)) {
@@ -115,10 +113,8 @@ public:
         while (!leave_requested) {
             uerl_received received;
             const int error = uerl_simulator_receive(simulator_, &received, slice_ns);
-            if (error == UERL_E_TIMEOUT)
-                continue;
-            if (error == UERL_E_CLOSED)
-                return 0;
+            if (error == UERL_E_TIMEOUT) continue;
+            if (error == UERL_E_CLOSED) return 0;
             if (error != UERL_OK) {
                 std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
                 return 1;
@@ -128,15 +124,12 @@ public:
         return 0;
     }
 
-private:
+  private:
     // Leaves without a result when a signal came: half a command must not look like a whole one.
     void answer() {
-        if (options_.wait_us > 0)
-            sleep_until(now_ns() + options_.wait_us * 1000);
-        for (std::uint32_t i = 0; i < envs_.size() && !leave_requested; i++)
-            answer(i);
-        if (leave_requested)
-            return;
+        if (options_.wait_us > 0) sleep_until(now_ns() + options_.wait_us * 1000);
+        for (std::uint32_t i = 0; i < envs_.size() && !leave_requested; i++) answer(i);
+        if (leave_requested) return;
         uerl_simulator_send(simulator_);
         if (sends_early_) {
             sleep_until(now_ns() + early_ns);
@@ -146,12 +139,10 @@ private:
 
     void answer(std::uint32_t index) {
         const std::uint32_t control = uerl_simulator_control(simulator_, index);
-        if (control != UERL_CONTROL_STEP && control != UERL_CONTROL_RESET)
-            return;
-        Env &env = envs_[index];
+        if (control != UERL_CONTROL_STEP && control != UERL_CONTROL_RESET) return;
+        Env& env = envs_[index];
         lane_.point(index, env.rows, env.final_rows);
-        if (sends_early_)
-            late_rows_.divert(env.rows, lane_);
+        if (sends_early_) late_rows_.divert(env.rows, lane_);
         if (control == UERL_CONTROL_STEP) {
             step(index);
         } else {
@@ -165,32 +156,29 @@ private:
     }
 
     void reset(std::uint32_t index, std::int64_t seed, bool own) {
-        Env &env = envs_[index];
-        if (seed >= 0)
-            env.random.reseed(static_cast<std::uint64_t>(seed));
+        Env& env = envs_[index];
+        if (seed >= 0) env.random.reseed(static_cast<std::uint64_t>(seed));
         env.world->reset(env.random, {seed, lane_.parameters(index), own});
         env.ended = false;
     }
 
     void step(std::uint32_t index) {
-        Env &env = envs_[index];
+        Env& env = envs_[index];
         if (env.ended)
             throw std::logic_error("env " + std::to_string(index) +
                                    " of this lane got a step, "
                                    "expected a reset first: call reset() before step()");
-        if (options_.step_us > 0)
-            spin_until(now_ns() + options_.step_us * 1000);
+        if (options_.step_us > 0) spin_until(now_ns() + options_.step_us * 1000);
         env.world->step(env.random, env.rows);
         read_outcomes(env);
-        if (same_step_ && env.any_ended)
-            env.world->observe(env.final_rows);
+        if (same_step_ && env.any_ended) env.world->observe(env.final_rows);
         if (same_step_ && env.ended) {
             reset(index, -1, true);
             read_presence(env);
         }
     }
 
-    void read_outcomes(Env &env) const {
+    void read_outcomes(Env& env) const {
         env.any_ended = false;
         env.ended = true;
         env.outcomes.resize(lane_.num_groups());
@@ -208,13 +196,13 @@ private:
 
     // After a SAME_STEP reset the rows hold the next episode's first observation, so the agents of
     // that episode are the present ones.
-    static void read_presence(Env &env) {
+    static void read_presence(Env& env) {
         for (std::size_t i = 0; i < env.outcomes.size(); i++)
             for (std::size_t agent = 0; agent < env.outcomes[i].size(); agent++)
                 env.outcomes[i][agent].present = env.world->outcome(i, agent).present;
     }
 
-    uerl_simulator *simulator_;
+    uerl_simulator* simulator_;
     Lane lane_;
     RunOptions options_;
     bool sends_early_;
@@ -225,8 +213,8 @@ private:
 
 // In slices, so that a signal is heeded while the learner has yet to come. As in
 // uerl_simulator_attach() itself, a lane that is taken is not waited for as long as a learner.
-int attach(uerl_simulator **simulator, const RunOptions &options) {
-    const char *name = options.name.empty() ? nullptr : options.name.c_str();
+int attach(uerl_simulator** simulator, const RunOptions& options) {
+    const char* name = options.name.empty() ? nullptr : options.name.c_str();
     std::int64_t deadline_ns = now_ns() + options.attach_timeout_s * 1000000000;
     bool lane_taken = false;
     for (;;) {
@@ -237,26 +225,24 @@ int attach(uerl_simulator **simulator, const RunOptions &options) {
             deadline_ns = std::min(deadline_ns, now_ns() + taken_lane_ns);
         lane_taken = lane_taken || error == UERL_E_EXISTS;
         const bool may_come = error == UERL_E_NOT_FOUND || error == UERL_E_EXISTS;
-        if (!may_come || left_ns == 0 || leave_requested)
-            return error;
+        if (!may_come || left_ns == 0 || leave_requested) return error;
     }
 }
 
 // Answers commands of an attached learner; every failure reaches it as text.
-int serve(uerl_simulator *simulator, const Scene &scene, const RunOptions &options) {
+int serve(uerl_simulator* simulator, const Scene& scene, const RunOptions& options) {
     std::unique_ptr<Server> server;
     try {
         server = std::make_unique<Server>(simulator, scene, options);
-        if (uerl_simulator_ready(simulator) != UERL_OK)
-            throw SpecMismatch(uerl_last_error());
-    } catch (const std::exception &error) {
+        if (uerl_simulator_ready(simulator) != UERL_OK) throw SpecMismatch(uerl_last_error());
+    } catch (const std::exception& error) {
         uerl_simulator_refuse(simulator, error.what());
         std::fprintf(stderr, "uerl-sim: %s\n", error.what());
         return 1;
     }
     try {
         return server->serve();
-    } catch (const std::exception &error) {
+    } catch (const std::exception& error) {
         uerl_simulator_fail(simulator, error.what());
         std::fprintf(stderr, "uerl-sim: %s\n", error.what());
         return 1;
@@ -265,13 +251,12 @@ int serve(uerl_simulator *simulator, const Scene &scene, const RunOptions &optio
 
 }  // namespace
 
-int run(const Scene &scene, const RunOptions &options) {
+int run(const Scene& scene, const RunOptions& options) {
     catch_signals();
-    uerl_simulator *simulator = nullptr;
+    uerl_simulator* simulator = nullptr;
     const int error = attach(&simulator, options);
     if (error != UERL_OK) {
-        if (leave_requested)
-            return 0;
+        if (leave_requested) return 0;
         std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
         return 1;
     }

@@ -19,7 +19,7 @@ struct RunOptions {
 
 // Attaches and answers commands until the learner is finished or a signal asks to leave. Returns
 // the exit code of the process; errors go to stderr and to the learner.
-int run(const Scene &scene, const RunOptions &options);
+int run(const Scene& scene, const RunOptions& options);
 
 }  // namespace uerl_sim
 

@@ -40,11 +40,11 @@ ArraySpec box(std::string name, std::uint32_t dtype, std::vector<std::uint64_t> 
               double high);
 ArraySpec discrete(std::string name, std::int64_t choices);  // shape (), int64
 
-std::uint64_t num_elements(const ArraySpec &array);    // of one row
-std::uint64_t num_row_bytes(const ArraySpec &array);   // of one row
+std::uint64_t num_elements(const ArraySpec& array);    // of one row
+std::uint64_t num_row_bytes(const ArraySpec& array);   // of one row
 std::uint64_t dtype_bytes(std::uint32_t dtype);        // of one element; 0: no such dtype
-const char *dtype_name(std::uint32_t dtype);           // such as "uint8"; null: no such dtype
-std::uint32_t dtype_of_name(const std::string &name);  // 0: no such dtype
+const char* dtype_name(std::uint32_t dtype);           // such as "uint8"; null: no such dtype
+std::uint32_t dtype_of_name(const std::string& name);  // 0: no such dtype
 
 struct GroupSpec {
     std::string name;
@@ -69,18 +69,18 @@ struct Spec {
     std::uint32_t render_fps = 30;
 };
 
-std::string to_json(const Spec &spec);  // the form that EnvSpec.from_json() reads
+std::string to_json(const Spec& spec);  // the form that EnvSpec.from_json() reads
 
 // The rows of one env in one array: one for each agent of the group.
 struct RowBlock {
-    unsigned char *first = nullptr;
+    unsigned char* first = nullptr;
     std::uint64_t row_bytes = 0;
 };
 
 // The rows of one env for one command. Groups and arrays count in the order of the spec, agents
 // from 0. No pointer is null: what the learner left out of its spec goes to memory of our own.
 class Rows {
-public:
+  public:
     struct Group {
         std::vector<RowBlock> observation;
         std::vector<RowBlock> action;
@@ -88,26 +88,26 @@ public:
     };
 
     template <typename T>
-    T *observation(std::size_t group, std::size_t array, std::size_t agent = 0) const {
+    T* observation(std::size_t group, std::size_t array, std::size_t agent = 0) const {
         return row<T>(groups[group].observation[array], agent);
     }
 
     template <typename T>
-    const T *action(std::size_t group, std::size_t array, std::size_t agent = 0) const {
+    const T* action(std::size_t group, std::size_t array, std::size_t agent = 0) const {
         return row<T>(groups[group].action[array], agent);
     }
 
     template <typename T>
-    T *info(std::size_t group, std::size_t array, std::size_t agent = 0) const {
+    T* info(std::size_t group, std::size_t array, std::size_t agent = 0) const {
         return row<T>(groups[group].info[array], agent);
     }
 
     std::vector<Group> groups;  // run.cpp fills them
 
-private:
+  private:
     template <typename T>
-    static T *row(const RowBlock &block, std::size_t agent) {
-        return reinterpret_cast<T *>(block.first + agent * block.row_bytes);
+    static T* row(const RowBlock& block, std::size_t agent) {
+        return reinterpret_cast<T*>(block.first + agent * block.row_bytes);
     }
 };
 
@@ -133,19 +133,19 @@ struct Place {
 };
 
 class World {
-public:
+  public:
     virtual ~World() = default;
 
     // Begins an episode. `random` was reseeded if reset.seed >= 0.
-    virtual void reset(Random &random, const Reset &reset) = 0;
+    virtual void reset(Random& random, const Reset& reset) = 0;
 
     // Reads the actions and advances one step. Called only between a reset and the end that
     // outcome() reports; actions may hold any bits, NaN included: see clamped().
-    virtual void step(Random &random, const Rows &rows) = 0;
+    virtual void step(Random& random, const Rows& rows) = 0;
 
     // Writes every byte of the observation and info rows. May be called more than once for one
     // state and must then write the same.
-    virtual void observe(const Rows &rows) const = 0;
+    virtual void observe(const Rows& rows) const = 0;
 
     // Of the last step; after a reset all are {0, false, false, present}.
     virtual Outcome outcome(std::size_t group, std::size_t agent) const = 0;
@@ -163,7 +163,7 @@ struct OptionSpec {
 };
 
 class Scene {
-public:
+  public:
     virtual ~Scene() = default;
 
     virtual std::string name() const = 0;
@@ -172,10 +172,10 @@ public:
     virtual std::vector<OptionSpec> options() const = 0;
 
     // `name` is one of options(); throws UsageError for a bad value.
-    virtual void set_option(const std::string &name, const std::string &value) = 0;
+    virtual void set_option(const std::string& name, const std::string& value) = 0;
 
     virtual Spec spec() const = 0;
-    virtual std::unique_ptr<World> make_world(const Place &place) const = 0;
+    virtual std::unique_ptr<World> make_world(const Place& place) const = 0;
 
     // True where the scene is to send before its rows are written: the fault that a verifying
     // reader must find.
@@ -189,28 +189,27 @@ std::unique_ptr<Scene> make_probe();
 std::unique_ptr<Scene> make_tennis();
 
 // The scene of that name, null when there is none; and all names in the order of --help.
-std::unique_ptr<Scene> make_scene(const std::string &name);
+std::unique_ptr<Scene> make_scene(const std::string& name);
 std::vector<std::string> scene_names();
 
 // An action within its bounds; NaN becomes the middle.
 inline double clamped(double value, double low, double high) {
-    if (!(value == value))
-        return low + (high - low) / 2;
+    if (!(value == value)) return low + (high - low) / 2;
     return value < low ? low : (value > high ? high : value);
 }
 
 // Values of options. All throw UsageError.
-std::int64_t parse_integer(const std::string &option, const std::string &value, std::int64_t low,
+std::int64_t parse_integer(const std::string& option, const std::string& value, std::int64_t low,
                            std::int64_t high);
-std::string parse_choice(const std::string &option, const std::string &value,
-                         const std::vector<std::string> &choices);
+std::string parse_choice(const std::string& option, const std::string& value,
+                         const std::vector<std::string>& choices);
 
 struct FrameSize {
     std::uint32_t width = 0;   // pixels
     std::uint32_t height = 0;  // pixels
 };
 // "WxH", 1x1 to 1280x720.
-FrameSize parse_frame(const std::string &option, const std::string &value);
+FrameSize parse_frame(const std::string& option, const std::string& value);
 
 }  // namespace uerl_sim
 

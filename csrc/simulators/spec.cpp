@@ -10,7 +10,7 @@ namespace {
 
 struct DtypeEntry {
     std::uint32_t dtype;
-    const char *name;
+    const char* name;
     std::uint64_t bytes;
 };
 
@@ -31,24 +31,24 @@ constexpr std::array<DtypeEntry, 14> dtypes{{
     {UERL_DTYPE_COMPLEX128, "complex128", 16},
 }};
 
-const char *kind_name(Kind kind) {
+const char* kind_name(Kind kind) {
     switch (kind) {
-    case Kind::discrete:
-        return "discrete";
-    case Kind::multi_discrete:
-        return "multi_discrete";
-    case Kind::multi_binary:
-        return "multi_binary";
-    case Kind::box:
-        break;
+        case Kind::discrete:
+            return "discrete";
+        case Kind::multi_discrete:
+            return "multi_discrete";
+        case Kind::multi_binary:
+            return "multi_binary";
+        case Kind::box:
+            break;
     }
     return "box";
 }
 
 // Writes values[next] and on as lists nested like `shape` from axis `axis` on.
 template <typename T>
-void write_nested(JsonWriter &json, const std::vector<std::uint64_t> &shape, std::size_t axis,
-                  const std::vector<T> &values, std::size_t &next) {
+void write_nested(JsonWriter& json, const std::vector<std::uint64_t>& shape, std::size_t axis,
+                  const std::vector<T>& values, std::size_t& next) {
     if (axis == shape.size()) {
         json.value(values.at(next++));
         return;
@@ -59,10 +59,9 @@ void write_nested(JsonWriter &json, const std::vector<std::uint64_t> &shape, std
     json.end_array();
 }
 
-void write_bound(JsonWriter &json, const char *key, const ArraySpec &array,
-                 const std::vector<double> &bound) {
-    if (bound.empty())
-        return;
+void write_bound(JsonWriter& json, const char* key, const ArraySpec& array,
+                 const std::vector<double>& bound) {
+    if (bound.empty()) return;
     json.key(key);
     std::size_t next = 0;
     if (bound.size() == 1)
@@ -71,9 +70,8 @@ void write_bound(JsonWriter &json, const char *key, const ArraySpec &array,
         write_nested(json, array.shape, 0, bound, next);
 }
 
-void write_choices(JsonWriter &json, const ArraySpec &array) {
-    if (array.nvec.empty())
-        return;
+void write_choices(JsonWriter& json, const ArraySpec& array) {
+    if (array.nvec.empty()) return;
     json.key("nvec");
     std::size_t next = 0;
     const std::vector<std::uint64_t> one{1};
@@ -82,18 +80,17 @@ void write_choices(JsonWriter &json, const ArraySpec &array) {
     json.value(array.start);
 }
 
-void write_arrays(JsonWriter &json, const char *key, const std::vector<ArraySpec> &arrays) {
+void write_arrays(JsonWriter& json, const char* key, const std::vector<ArraySpec>& arrays) {
     json.key(key);
     json.begin_object();
-    for (const ArraySpec &array : arrays) {
+    for (const ArraySpec& array : arrays) {
         json.key(array.name);
         json.begin_object();
         json.key("kind");
         json.value(kind_name(array.kind));
         json.key("shape");
         json.begin_array();
-        for (const std::uint64_t length : array.shape)
-            json.value(length);
+        for (const std::uint64_t length : array.shape) json.value(length);
         json.end_array();
         json.key("dtype");
         json.value(dtype_name(array.dtype));
@@ -105,7 +102,7 @@ void write_arrays(JsonWriter &json, const char *key, const std::vector<ArraySpec
     json.end_object();
 }
 
-void write_group(JsonWriter &json, const GroupSpec &group) {
+void write_group(JsonWriter& json, const GroupSpec& group) {
     json.begin_object();
     json.key("name");
     json.value(group.name);
@@ -146,39 +143,35 @@ ArraySpec discrete(std::string name, std::int64_t choices) {
     return array;
 }
 
-std::uint64_t num_elements(const ArraySpec &array) {
+std::uint64_t num_elements(const ArraySpec& array) {
     std::uint64_t elements = 1;
-    for (const std::uint64_t length : array.shape)
-        elements *= length;
+    for (const std::uint64_t length : array.shape) elements *= length;
     return elements;
 }
 
-std::uint64_t num_row_bytes(const ArraySpec &array) {
+std::uint64_t num_row_bytes(const ArraySpec& array) {
     return num_elements(array) * dtype_bytes(array.dtype);
 }
 
 std::uint64_t dtype_bytes(std::uint32_t dtype) {
-    for (const DtypeEntry &entry : dtypes)
-        if (entry.dtype == dtype)
-            return entry.bytes;
+    for (const DtypeEntry& entry : dtypes)
+        if (entry.dtype == dtype) return entry.bytes;
     return 0;
 }
 
-const char *dtype_name(std::uint32_t dtype) {
-    for (const DtypeEntry &entry : dtypes)
-        if (entry.dtype == dtype)
-            return entry.name;
+const char* dtype_name(std::uint32_t dtype) {
+    for (const DtypeEntry& entry : dtypes)
+        if (entry.dtype == dtype) return entry.name;
     return nullptr;
 }
 
-std::uint32_t dtype_of_name(const std::string &name) {
-    for (const DtypeEntry &entry : dtypes)
-        if (name == entry.name)
-            return entry.dtype;
+std::uint32_t dtype_of_name(const std::string& name) {
+    for (const DtypeEntry& entry : dtypes)
+        if (name == entry.name) return entry.dtype;
     return 0;
 }
 
-std::string to_json(const Spec &spec) {
+std::string to_json(const Spec& spec) {
     JsonWriter json;
     json.begin_object();
     json.key("layout");
@@ -187,12 +180,11 @@ std::string to_json(const Spec &spec) {
     json.value(spec.name);
     json.key("groups");
     json.begin_array();
-    for (const GroupSpec &group : spec.groups)
-        write_group(json, group);
+    for (const GroupSpec& group : spec.groups) write_group(json, group);
     json.end_array();
     json.key("parameters");
     json.begin_object();
-    for (const ParameterSpec &parameter : spec.parameters) {
+    for (const ParameterSpec& parameter : spec.parameters) {
         json.key(parameter.name);
         json.value(parameter.value);
     }

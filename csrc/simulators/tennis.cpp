@@ -41,23 +41,20 @@ struct Body {
     Vector velocity;  // in one step
 };
 
-double side_of(std::size_t player) {
-    return player == 0 ? 1.0 : -1.0;
-}
+double side_of(std::size_t player) { return player == 0 ? 1.0 : -1.0; }
 
 // Four values within [-1, 1]: position and velocity as the player of that side sees them.
-void write_body(float *values, double side, const Body &body, double max_speed) {
+void write_body(float* values, double side, const Body& body, double max_speed) {
     const double seen[4] = {side * body.position.x, body.position.y,
                             side * body.velocity.x / max_speed, body.velocity.y / max_speed};
-    for (std::size_t i = 0; i < 4; i++)
-        values[i] = static_cast<float>(clamped(seen[i], -1.0, 1.0));
+    for (std::size_t i = 0; i < 4; i++) values[i] = static_cast<float>(clamped(seen[i], -1.0, 1.0));
 }
 
 class TennisWorld final : public World {
-public:
+  public:
     explicit TennisWorld(std::int64_t episode_steps) : episode_steps_(episode_steps) {}
 
-    void reset(Random &random, const Reset &) override {
+    void reset(Random& random, const Reset&) override {
         for (std::size_t i = 0; i < num_players; i++)
             players_[i] = {{-0.7 * side_of(i), random.uniform(-0.5, 0.5)}, {}};
         const double direction = random.below(2) == 0 ? -1.0 : 1.0;
@@ -71,24 +68,23 @@ public:
         truncated_ = false;
     }
 
-    void step(Random &, const Rows &rows) override {
+    void step(Random&, const Rows& rows) override {
         for (std::size_t i = 0; i < num_players; i++) {
-            const float *move = rows.action<float>(0, 0, i);
+            const float* move = rows.action<float>(0, 0, i);
             players_[i].velocity = {
                 side_of(i) * player_speed * clamped(static_cast<double>(move[0]), -1.0, 1.0),
                 player_speed * clamped(static_cast<double>(move[1]), -1.0, 1.0)};
         }
-        for (int i = 0; i < num_substeps; i++)
-            advance(1.0 / num_substeps);
+        for (int i = 0; i < num_substeps; i++) advance(1.0 / num_substeps);
         num_steps_++;
         reward_ = ball_.position.x > 1.0 ? 1.0 : (ball_.position.x < -1.0 ? -1.0 : 0.0);
         terminated_ = reward_ != 0.0;
         truncated_ = num_steps_ >= episode_steps_;
     }
 
-    void observe(const Rows &rows) const override {
+    void observe(const Rows& rows) const override {
         for (std::size_t i = 0; i < num_players; i++) {
-            float *state = rows.observation<float>(0, 0, i);
+            float* state = rows.observation<float>(0, 0, i);
             write_body(state, side_of(i), players_[i], player_speed);
             write_body(state + 4, side_of(i), players_[1 - i], player_speed);
             write_body(state + 8, side_of(i), ball_, max_ball_speed);
@@ -104,11 +100,11 @@ public:
         return outcome;
     }
 
-private:
+  private:
     // Moves everything by a part of a step.
     void advance(double part) {
         for (std::size_t i = 0; i < num_players; i++) {
-            Body &player = players_[i];
+            Body& player = players_[i];
             const double own_x = side_of(i) * (player.position.x + part * player.velocity.x);
             player.position.x = side_of(i) * std::clamp(own_x, -1.0, -net_gap);
             player.position.y = std::clamp(player.position.y + part * player.velocity.y, -1.0, 1.0);
@@ -120,8 +116,7 @@ private:
             ball_.position.y = std::copysign(2.0 * wall, ball_.position.y) - ball_.position.y;
             ball_.velocity.y = -ball_.velocity.y;
         }
-        for (std::size_t i = 0; i < num_players; i++)
-            strike(i);
+        for (std::size_t i = 0; i < num_players; i++) strike(i);
     }
 
     // A ball that touches a player flies on in the direction from the player's middle to the ball,
@@ -131,8 +126,7 @@ private:
                          ball_.position.y - players_[i].position.y};
         const double distance = std::hypot(gap.x, gap.y);
         const bool comes_closer = side_of(i) * ball_.velocity.x < 0.0;
-        if (distance > player_radius + ball_radius || !comes_closer)
-            return;
+        if (distance > player_radius + ball_radius || !comes_closer) return;
         const double speed =
             std::min(std::hypot(ball_.velocity.x, ball_.velocity.y) * speed_gain, max_ball_speed);
         const double sideways = distance > 0.0 ? gap.y / distance : 0.0;
@@ -153,7 +147,7 @@ private:
 };
 
 class TennisScene final : public Scene {
-public:
+  public:
     std::string name() const override { return "tennis"; }
 
     std::string summary() const override {
@@ -166,7 +160,7 @@ public:
         return {{"--episode-steps", "N", "an episode is truncated after N steps (default 500)"}};
     }
 
-    void set_option(const std::string &name, const std::string &value) override {
+    void set_option(const std::string& name, const std::string& value) override {
         episode_steps_ = parse_integer(name, value, 1, 1000000);
     }
 
@@ -183,18 +177,16 @@ public:
         return spec;
     }
 
-    std::unique_ptr<World> make_world(const Place &) const override {
+    std::unique_ptr<World> make_world(const Place&) const override {
         return std::make_unique<TennisWorld>(episode_steps_);
     }
 
-private:
+  private:
     std::int64_t episode_steps_ = 500;
 };
 
 }  // namespace
 
-std::unique_ptr<Scene> make_tennis() {
-    return std::make_unique<TennisScene>();
-}
+std::unique_ptr<Scene> make_tennis() { return std::make_unique<TennisScene>(); }
 
 }  // namespace uerl_sim

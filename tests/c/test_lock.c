@@ -128,7 +128,7 @@ TEST(a_lock_fd_does_not_survive_exec)
     end_file(&file);
 }
 
-/* Across processes --------------------------------------------------------------------------- */
+/* Across processes ----------------------------------------------------------------------------- */
 
 struct holder {
     struct test_file file;
