@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
+import random
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -70,6 +72,7 @@ def _play_round(env: uerl_shm.VecEnv, act: Act, seed: int, watch: Watch | None) 
 
 
 def mean_return(env: uerl_shm.VecEnv, act: Act, num_episodes: int, seed: int) -> float:
+    """Return the mean of the returns of `play`."""
     return float(np.mean([episode.total for episode in play(env, act, num_episodes, seed)]))
 
 
@@ -82,28 +85,23 @@ def wide_env(simulator: str, num_envs: int) -> uerl_shm.VecEnv:
     )
 
 
-def random_return(env: uerl_shm.VecEnv, num_episodes: int, seed: int) -> float:
-    """Return what actions drawn from the action space bring."""
+def at_random(env: uerl_shm.VecEnv, seed: int) -> Act:
+    """Draw from the action space."""
     env.action_space.seed(seed)
-    return mean_return(env, lambda observation: env.action_space.sample(), num_episodes, seed)
+    return lambda observation: env.action_space.sample()
 
 
-def blind_return(env: uerl_shm.VecEnv, policy: Any, num_episodes: int, seed: int) -> float:
-    """Return what the policy brings that is fed black pictures: zeros in place of observations.
+def blind(policy: Any, greedy: bool) -> Act:
+    """Feed the policy black pictures: zeros in place of what is observed."""
 
-    Of its most likely actions and of drawn ones, the better: one that sees nothing may do well to
-    dither.
-    """
-
-    def black(observation: Any) -> Any:
+    def act(observation: Any) -> Any:
         if isinstance(observation, dict):
-            return {name: torch.zeros_like(array) for name, array in observation.items()}
-        return torch.zeros_like(observation)
+            black = {name: torch.zeros_like(array) for name, array in observation.items()}
+        else:
+            black = torch.zeros_like(observation)
+        return policy.act(black, greedy)
 
-    return max(
-        mean_return(env, lambda seen: policy.act(black(seen), greedy), num_episodes, seed)  # noqa: B023
-        for greedy in (True, False)
-    )
+    return act
 
 
 def constants(policy: Any, most: int = 121) -> Tensor:
@@ -112,16 +110,16 @@ def constants(policy: Any, most: int = 121) -> Tensor:
     Entries of a box have 11 values from bound to bound, closer together around the middle, where
     small differences matter: a robot that turns a little goes in a wide circle.
     """
-    values = []
+    values: list[Any] = []
     for hand in policy.hands:
         if hand.counts is None:
             values += [[i * abs(i) / 25 for i in range(-5, 6)]] * hand.width
         else:
             values += [range(count) for count in hand.counts]
-    if np.prod([float(len(entry)) for entry in values]) <= most:
+    if math.prod(len(entry) for entry in values) <= most:
         return torch.tensor(list(itertools.product(*values)), dtype=torch.float32)
-    draw = np.random.default_rng(0)
-    return torch.tensor(np.array([[draw.choice(e) for e in values] for _ in range(most)])).float()
+    draw = random.Random(0)
+    return torch.tensor([[float(draw.choice(entry)) for entry in values] for _ in range(most)])
 
 
 def best_constant_return(simulator: str, policy: Any, seed: int) -> float:
@@ -137,17 +135,38 @@ def best_constant_return(simulator: str, policy: Any, seed: int) -> float:
         return mean_return(env, lambda observation: policy.action(best), env.num_envs, fresh)
 
 
+def compare(simulator: str, policy: Any, num_episodes: int, seed: int) -> dict[str, float]:
+    """Play many episodes of a bundled scene at once: a policy's, and those that it has to beat.
+
+    Returns:
+        Mean returns: of the policy, of 100 random episodes, of the best constant action, and of the
+        policy blind (the better of its most likely and its drawn actions: who sees nothing may do
+        well to dither).
+    """
+    with closing(wide_env(simulator, num_episodes)) as env:
+        seeing = mean_return(env, policy.act, num_episodes, seed)
+        drawn = mean_return(env, at_random(env, seed), 100, seed)
+        players = [blind(policy, greedy) for greedy in (True, False)]
+        dark = [mean_return(env, player, num_episodes, seed) for player in players]
+    return {
+        "mean_return": seeing,
+        "random_return": drawn,
+        "best_constant_return": best_constant_return(simulator, policy, seed),
+        "blind_return": max(dark),
+    }
+
+
 def shortfalls(scene: str, result: dict[str, float]) -> list[str]:
     """Return what the evaluation of a bundled scene falls short of."""
-    floors: list[tuple[str, float, str]] = []
     if scene == "apples":
-        for name, factor in (("random", 3.0), ("best_constant", 1.5), ("blind", 2.0)):
-            least = factor * result.get(f"{name}_return", 0.0)
-            floors.append(("mean_return", least, f"{factor:g} x {name}_return"))
+        factors = {"random_return": 3.0, "best_constant_return": 1.5, "blind_return": 2.0}
+        floors = [("mean_return", f * result.get(name, 0.0), name) for name, f in factors.items()]
     elif scene == "basic":
-        floors = [("mean_return", 0.9, "of 0.93"), ("eval_min", 0.89, "of 0.93")]
+        floors = [("mean_return", 0.9, "the best, 0.93"), ("eval_min", 0.89, "the best, 0.93")]
+    else:
+        floors = []
     return [
-        f"{name} {result[name]:.2f}, expected at least {least:.2f} ({text}): train for longer"
-        for name, least, text in floors
+        f"{name} {result[name]:.2f}, expected at least {least:.2f} (for {why}): train for longer"
+        for name, least, why in floors
         if name in result and result[name] < least
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Sequence
@@ -16,10 +17,17 @@ from tqdm import tqdm
 
 import uerl_shm
 
-TILE = 240  # pixels, about, of one env in a mosaic
+TILE = 200  # pixels, about, of one env in a mosaic
 MAX_WIDTH = 1600  # pixels of a mosaic
 CAPTION = 26  # pixels, height of the line under an env
 GAP = 6
+BACKGROUND, INK = (24, 26, 30), (225, 228, 232)
+PLAYERS = {
+    "mean_return": "policy after training",
+    "best_constant_return": "best constant action",
+    "random_return": "random actions",
+    "blind_return": "policy fed black frames",
+}
 MAX_FRAMES = 1800  # of a video
 
 
@@ -77,15 +85,26 @@ def mosaic(pictures: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     columns = num_columns(len(pictures))
     tiles = [enlarged(picture, min(TILE, MAX_WIDTH // columns)) for picture in pictures]
     height, width = tiles[0].shape[0] + CAPTION + GAP, tiles[0].shape[1] + GAP
-    rows = math.ceil(len(tiles) / columns)
-    size = (columns * width + GAP + 1) // 2 * 2, (rows * height + GAP + 1) // 2 * 2
-    image = Image.new("RGB", size, (24, 26, 30))
-    draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=15)
-    for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
-        x, y = GAP + number % columns * width, GAP + number // columns * height
-        image.paste(Image.fromarray(tile), (x, y))
-        draw.text((x + 4, y + tile.shape[0] + 4), caption, (225, 228, 232), font)
+    lines = math.ceil(len(tiles) / columns)
+    whole = np.empty((even(lines * height + GAP), even(columns * width + GAP), 3), np.uint8)
+    whole[:] = BACKGROUND
+    for number, (tile, text) in enumerate(zip(tiles, captions, strict=True)):
+        y, x = GAP + number // columns * height, GAP + number % columns * width
+        bottom, right = y + tile.shape[0], x + tile.shape[1]
+        whole[y:bottom, x:right] = tile
+        whole[bottom : bottom + CAPTION, x:right] = written(text, right - x)
+    return whole
+
+
+def even(number: int) -> int:
+    return number + number % 2
+
+
+@functools.lru_cache(maxsize=1000)  # captions change seldom, and writing is slow
+def written(text: str, width: int) -> np.ndarray:
+    """Return a caption as a picture of shape ``(CAPTION, width, 3)``."""
+    image = Image.new("RGB", (width, CAPTION), BACKGROUND)
+    ImageDraw.Draw(image).text((4, 4), text, INK, ImageFont.load_default(size=15))
     return np.asarray(image)
 
 
@@ -116,7 +135,11 @@ class Video:
         frame = mosaic(np.asarray(seen), captions)
         if self._writer is None:
             self._writer = imageio_ffmpeg.write_frames(
-                str(self.path), frame.shape[1::-1], fps=self.spec.render_fps, macro_block_size=2
+                str(self.path),
+                frame.shape[1::-1],
+                fps=self.spec.render_fps,
+                macro_block_size=2,
+                output_params=["-preset", "superfast"],  # it shares the cores with simulators
             )
             self._writer.send(None)
         self._writer.send(frame)
@@ -131,7 +154,7 @@ class Video:
 
 
 def draw_learning_curve(
-    path: Path, title: str, episodes: np.ndarray, lines: dict[str, float], smooth: int = 40
+    path: Path, title: str, episodes: np.ndarray, result: dict[str, float], smooth: int = 40
 ) -> None:
     """Draw the return of each episode over env steps.
 
@@ -139,7 +162,7 @@ def draw_learning_curve(
         path: Of the PNG.
         title: Above the picture.
         episodes: Shape ``(num_episodes, 2)``: env steps when it ended, return.
-        lines: Name and height of horizontal lines to compare with.
+        result: Returns to compare with (those of ``PLAYERS``), each drawn as a line.
         smooth: Episodes in the moving mean.
     """
     figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
@@ -147,19 +170,21 @@ def draw_learning_curve(
     if len(episodes):
         steps, totals = episodes.T
         sums = np.cumsum(np.concatenate([[0.0], totals]))
-        ends = np.arange(1, len(totals) + 1)
+        ends = np.flatnonzero(np.diff(steps, append=np.inf)) + 1  # envs often end at the same time
         starts = np.maximum(ends - smooth, 0)
         mean = (sums[ends] - sums[starts]) / (ends - starts)
         dots = {"linestyle": "", "marker": ".", "markersize": 4, "alpha": 0.3}
         axes.plot(steps, totals, color="tab:blue", label="one episode", **dots)
-        axes.plot(steps, mean, color="tab:blue", linewidth=2, label=f"mean of the last {smooth}")
-    for number, (name, height) in enumerate(lines.items()):
-        style = {"color": f"C{number + 1}", "linestyle": "--", "linewidth": 1.2}
-        axes.axhline(height, label=f"{name} {height:.2f}", **style)
+        label = f"mean of the last {smooth}"
+        axes.plot(steps[ends - 1], mean, color="tab:blue", linewidth=2, label=label)
+    for number, (key, name) in enumerate(PLAYERS.items()):
+        if key in result:
+            style = {"color": f"C{number + 1}", "linestyle": "--", "linewidth": 1.2}
+            axes.axhline(result[key], label=f"{name}: {result[key]:.2f}", **style)
     axes.set(title=title, xlabel="env steps", ylabel="return of an episode (sum of rewards)")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", fontsize="small", framealpha=0.9)
+    figure.legend(loc="outside right upper", fontsize="small", frameon=False)
     figure.savefig(path)

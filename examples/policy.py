@@ -133,18 +133,19 @@ class Numbers(nn.Module):
         self.columns = [self.width]
         self.counts = None
         self.log_std = nn.Parameter(torch.full((self.width,), -0.5))
+        low, high = (torch.as_tensor(bound.astype(np.float64)) for bound in spec.bounds())
+        self.bounded = bool((high - low).isfinite().all())
+        self.low, self.half, self.dtype = low, (high - low) / 2, torch_dtype(spec)
 
     def distributions(self, parameters: Tensor) -> list[Any]:
         return [Normal(parameters, self.log_std.exp(), validate_args=False)]
 
     def action(self, choice: Tensor) -> Tensor:
         """Return rows of the array: -1 and 1 stand for the bounds."""
-        low, high = (torch.as_tensor(bound.astype(np.float64)) for bound in self.spec.bounds())
         action = choice.reshape(-1, *self.spec.shape)
-        if (high - low).isfinite().all():
-            action = low + (action.clamp(-1.0, 1.0) + 1.0) / 2.0 * (high - low)
-        dtype = torch_dtype(self.spec)
-        return (action if dtype.is_floating_point else action.round()).to(dtype)
+        if self.bounded:
+            action = self.low + (action.clamp(-1.0, 1.0) + 1.0) * self.half
+        return (action if self.dtype.is_floating_point else action.round()).to(self.dtype)
 
 
 class Choices(nn.Module):
@@ -154,7 +155,7 @@ class Choices(nn.Module):
         super().__init__()
         low, high = (np.broadcast_to(bound, spec.shape).reshape(-1) for bound in spec.bounds())
         self.spec = spec
-        self.low = torch.as_tensor(low.astype(np.int64))
+        self.low, self.dtype = torch.as_tensor(low.astype(np.int64)), torch_dtype(spec)
         self.counts = (high.astype(np.int64) - low + 1).tolist()
         self.width = sum(self.counts)
         self.columns = [1] * len(self.counts)
@@ -166,7 +167,7 @@ class Choices(nn.Module):
     def action(self, choice: Tensor) -> Tensor:
         """Return rows of the array: entries counted from its smallest values."""
         action = choice.long() + self.low
-        return action.reshape(-1, *self.spec.shape).to(torch_dtype(self.spec))
+        return action.reshape(-1, *self.spec.shape).to(self.dtype)
 
 
 # The policy ---------------------------------------------------------------------------------------
@@ -190,15 +191,18 @@ class Policy(nn.Module):
         self.head = layer(nn.Linear(hidden, sum(hand.width for hand in self.hands)), 0.01)
         self.value = layer(nn.Linear(hidden, 1), 1.0)
 
-    def forward(self, observation: Any) -> tuple[list[Any], Tensor]:
-        """Return distributions over the columns of a choice, and values, shape ``(rows,)``."""
+    def forward(self, observation: Any) -> tuple[Tensor, Tensor]:
+        """Return parameters of distributions, ``(rows, width)``, and values, ``(rows,)``."""
         arrays = self._arrays(observation)
         seen = [eye(array) for eye, array in zip(self.eyes, arrays, strict=True)]
         features = self.body(torch.cat(seen, 1))
-        parameters = self.head(features).split([hand.width for hand in self.hands], 1)
-        pairs = zip(self.hands, parameters, strict=True)
-        distributions = [entry for hand, part in pairs for entry in hand.distributions(part)]
-        return distributions, self.value(features).squeeze(1)
+        return self.head(features), self.value(features).squeeze(1)
+
+    def distributions(self, parameters: Tensor) -> list[Any]:
+        """Return what to draw from, in the order of a choice's columns."""
+        parts = parameters.split([hand.width for hand in self.hands], 1)
+        pairs = zip(self.hands, parts, strict=True)
+        return [entry for hand, part in pairs for entry in hand.distributions(part)]
 
     def _arrays(self, observation: Any) -> list[Tensor]:
         many = isinstance(observation, dict)
@@ -230,7 +234,8 @@ class Policy(nn.Module):
     @torch.no_grad()
     def act(self, observation: Any, greedy: bool = True) -> Any:
         """Return actions, for whoever only plays."""
-        return self.action(self.draw(self(observation)[0], greedy))
+        parameters, _ = self(observation)
+        return self.action(self.draw(self.distributions(parameters), greedy))
 
     @torch.no_grad()
     def see(self, observation: Any) -> None:

@@ -76,7 +76,7 @@ class Args:
 
 
 SCENES: dict[str, dict[str, Any]] = {
-    "apples": {"total_steps": 102_400, "learning_rate": 7e-4},
+    "apples": {"total_steps": 71_680, "learning_rate": 7e-4},
     "basic": {"total_steps": 8_192, "learning_rate": 5e-3, "num_steps": 32, "minibatch_rows": 64},
 }
 EVAL_SEED = 1_000_000  # no world was trained from a seed this high
@@ -153,7 +153,8 @@ def loss_of(
     policy: Policy, batch: Batch, advantage: Tensor, pick: Any, args: Args
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return PPO's loss over the rows (step, row) that ``pick`` names, and what it consists of."""
-    chances, value = policy(rows_of(batch.observation, pick))
+    parameters, value = policy(rows_of(batch.observation, pick))
+    chances = policy.distributions(parameters)
     log_ratio = policy.log_prob(chances, batch.choice[pick]) - batch.log_prob[pick]
     ratio = log_ratio.exp()
     gain = advantage[pick]
@@ -238,26 +239,25 @@ class Run:
     def collect(self) -> Batch:
         """Step every env ``num_steps`` times; the observations stay where simulators wrote them."""
         env, policy, num_steps = self.env, self.policy, self.args.num_steps
-        small: dict[str, list[Tensor]] = {n: [] for n in ("choice", "log_prob", "value", "present")}
+        kept: list[tuple[Tensor, ...]] = []
         everybody = torch.ones(env.num_envs, dtype=torch.bool)
         with env.rollout(num_steps) as rollout:
             for _ in range(num_steps):
                 start = time.perf_counter()
-                chances, value = policy(self.observation)
-                choice = policy.draw(chances)
-                small["choice"].append(choice)
-                small["log_prob"].append(policy.log_prob(chances, choice))
-                small["value"].append(value)
-                small["present"].append(self.info.get("mask", everybody))
+                parameters, value = policy(self.observation)
+                choice = policy.draw(policy.distributions(parameters))
+                present = self.info.get("mask", everybody)
+                kept.append((parameters, choice, value, present))
                 action, middle = policy.action(choice), time.perf_counter()
                 self.observation, _, _, _, self.info = env.step(action)
                 self.spent["policy"] += middle - start
                 self.spent["step"] += time.perf_counter() - middle
-        small["value"].append(policy(self.observation)[1])
-        stacked = {name: torch.stack(parts) for name, parts in small.items()}
-        valid = rollout.valid & stacked.pop("present")
-        flags = {"terminated": rollout.terminated, "truncated": rollout.truncated, "valid": valid}
-        return Batch(rollout.observation, reward=rollout.reward, **flags, **stacked)
+        parameters, choice, value, present = map(torch.stack, zip(*kept, strict=True))
+        value = torch.cat([value, policy(self.observation)[1].unsqueeze(0)])
+        chances = policy.distributions(parameters.flatten(0, 1))
+        log_prob = policy.log_prob(chances, choice.flatten(0, 1)).reshape(present.shape)
+        flags = rollout.terminated, rollout.truncated, rollout.valid & present
+        return Batch(rollout.observation, choice, log_prob, value, rollout.reward, *flags)
 
     def count_episodes(self, batch: Batch) -> None:
         """Add the rewards of each row; note the return of each episode that ended."""
@@ -320,9 +320,8 @@ class Run:
             f"PPO on {self.out.name}: {self.env_steps:,} env steps of {self.env.num_envs} envs "
             f"in {self.seconds:,.0f} s"
         )
-        lines = {n.replace("_", " "): v for n, v in result.items() if n.endswith("_return")}
         history = np.array(self.history).reshape(-1, 2)
-        pictures.draw_learning_curve(self.out / "learning_curve.png", title, history, lines)
+        pictures.draw_learning_curve(self.out / "learning_curve.png", title, history, result)
         for path in sorted(self.out.iterdir()):
             if path.stat().st_mtime >= self.begin:
                 print(f"wrote {path}")
@@ -344,23 +343,23 @@ def command_of(args: Args) -> str:
 
 def evaluate(run: Run) -> dict[str, float]:
     """Play episodes on unseen seeds, the first of each env into video.mp4; return the RESULT."""
-    args, env, policy = run.args, run.env, run.policy
+    args, env, act = run.args, run.env, run.policy.act
     scene = "" if args.simulator else args.scene
-    steps = {"agent_steps" if scene == "basic" else "env_steps": run.env_steps}
-    result: dict[str, float] = {}
-    if args.eval_episodes > 0:
-        with pictures.Video(run.out / "video.mp4", env.spec) as video:
-            played = episodes.play(env, policy.act, args.eval_episodes, EVAL_SEED, video.watch)
-        totals = [episode.total for episode in played]
-        result["mean_return"] = float(np.mean(totals))
-        if scene == "basic":
-            return {**result, **steps, "seconds": run.seconds, "eval_min": min(totals)}
-        result["random_return"] = episodes.random_return(env, 100, EVAL_SEED)
-        if scene == "apples":
-            constant = episodes.best_constant_return(command_of(args), policy, EVAL_SEED)
-            result["best_constant_return"] = constant
-            result["blind_return"] = episodes.blind_return(env, policy, len(totals), EVAL_SEED)
-    return {**result, **steps, "seconds": run.seconds}
+    steps = "agent_steps" if scene == "basic" else "env_steps"
+    done = {steps: run.env_steps, "seconds": run.seconds}
+    if args.eval_episodes < 1:
+        return done
+    num_episodes = env.num_envs if scene == "apples" else args.eval_episodes
+    with pictures.Video(run.out / "video.mp4", env.spec) as video:
+        played = episodes.play(env, act, num_episodes, EVAL_SEED, video.watch)
+    totals = [episode.total for episode in played]
+    if scene == "apples":
+        result = episodes.compare(command_of(args), run.policy, args.eval_episodes, EVAL_SEED)
+        return {**result, **done}
+    if scene == "basic":
+        return {"mean_return": float(np.mean(totals)), **done, "eval_min": min(totals)}
+    random = episodes.mean_return(env, episodes.at_random(env, EVAL_SEED), 100, EVAL_SEED)
+    return {"mean_return": float(np.mean(totals)), "random_return": random, **done}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -371,6 +370,7 @@ def main(argv: list[str] | None = None) -> int:
     env = uerl_shm.VecEnv(command_of(args), args.num_envs, slots=slots, output="torch")
     with closing(env):
         run = Run(args, env)
+        print(f"training on {command_of(args)!r}; to look on: tensorboard --logdir {run.out}")
         try:
             run.train()
             print(run.describe())
