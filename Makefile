@@ -6,9 +6,9 @@ RUN := .venv/bin/python
 NATIVE := $(shell find csrc -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.py') setup.py
 
 # The C and C++ tests have a build of their own: assertions on, warnings are errors,
-# UERL_SANITIZE=address,undefined as in setup.py.
+# UERL_SANITIZE=address,undefined as in setup.py; EMULATOR runs programs of another machine.
 comma := ,
-OUT := build/tests$(if $(UERL_SANITIZE),-$(subst $(comma),-,$(UERL_SANITIZE)))
+OUT := build/tests-$(or $(EMULATOR),$(subst $(comma),-,$(UERL_SANITIZE)),plain)
 CFLAGS := -g -O1 -MMD -MP -Wall -Wextra -Werror -pthread \
     $(if $(UERL_SANITIZE),-fsanitize=$(UERL_SANITIZE)) \
     -Icsrc/include -Icsrc -iquote csrc/core -iquote csrc/learner -iquote csrc/simulators
@@ -38,7 +38,7 @@ test: .venv/built test-c ## run every test
 
 test-c: $(PROGRAMS) ## run the tests in C and C++ only
 	@failed=; for program in $(PROGRAMS); do echo "== $$program"; \
-	    timeout 120 $$program || failed="$$failed $$program"; done; \
+	    timeout 120 $(EMULATOR) $$program || failed="$$failed $$program"; done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 verify: .venv/built ## check every byte of ten million env steps
@@ -91,6 +91,6 @@ $(OUT)/libtested.a: $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(TESTED))))
 	@rm -f $@ && $(AR) rcs $@ $^
 
 $(PROGRAMS): $(OUT)/%: $(OUT)/tests/c/%.o $(OUT)/libtested.a
-	$(CXX) $(filter-out -MMD -MP,$(CFLAGS)) $(filter %.o %.a,$^) -o $@
+	$(CXX) $(filter-out -MMD -MP,$(CFLAGS)) $(filter %.o %.a,$^) $(LDFLAGS) -o $@
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
