@@ -3,6 +3,7 @@
 csrc/core -> uerl_shm/lib/libuerl_shm.a, linked into all that follows
 csrc/learner -> uerl_shm/_core (pybind11), uerl_shm.h -> uerl_shm/_simulator (cffi)
 csrc/simulators, csrc/launch -> uerl_shm/bin/uerl-{sim,launch}
+examples/*.py -> uerl_shm/_examples, of a wheel only
 """
 
 import os
@@ -57,11 +58,12 @@ class BuildNative(build_ext):
         built = Path(self.build_temp)
         parts = {"bin": [built / name for name in EXECUTABLES], "lib": [built / "libuerl_shm.a"]}
         parts["include/uerl_shm"] = list(Path("csrc/include/uerl_shm").glob("*.h"))
+        parts["_examples"] = [] if self.inplace else list(Path("examples").glob("*.py"))
         for folder, files in parts.items():
-            target = Path("." if self.inplace else self.build_lib, "uerl_shm", folder)
-            target.mkdir(parents=True, exist_ok=True)
             for file in files:
-                self.copy_file(str(file), str(target / file.name))
+                target = Path("." if self.inplace else self.build_lib, "uerl_shm", folder)
+                self.mkpath(str(target))
+                self.copy_file(str(file), str(target))
 
     def compiled(self, source: Path) -> str:
         target = Path(self.build_temp, source).with_suffix(".o")

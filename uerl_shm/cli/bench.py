@@ -55,6 +55,7 @@ def bench(
         envs_per_simulator=envs_per_simulator,
         timeout_s=timeout_s,
         startup_timeout_s=startup_timeout_s,
+        on_death="raise",
     )
     with closing(env):
         found = measure(env, spec, seconds)

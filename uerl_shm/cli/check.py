@@ -73,7 +73,8 @@ def _facts(
 ) -> Iterator[Fact]:
     """Yield one fact after the other; an error that ends the check is the last."""
     from uerl_shm.cli.check_play import Setting
-    from uerl_shm.cli.check_rules import Records, examine, speed_text
+    from uerl_shm.cli.check_records import Records
+    from uerl_shm.cli.check_rules import examine, speed_text
     from uerl_shm.cli.describe import summary
     from uerl_shm.cli.facts import Fact
     from uerl_shm.errors import UerlError

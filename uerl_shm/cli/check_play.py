@@ -115,6 +115,7 @@ class Player:
             autoreset_mode=mode,
             timeout_s=setting.timeout_s,
             startup_timeout_s=setting.startup_timeout_s,
+            on_death="raise",
         )
         self._reader = RowReader(self._env.segment_name, spec)
         self._recorder = Recorder(spec, findings)

@@ -3,69 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uerl_shm.cli.check_play import Plan, Player, Setting, Stream
-from uerl_shm.cli.check_rows import Findings
-from uerl_shm.cli.check_streams import (
-    Parting,
-    differ,
-    head,
-    parting,
-    same_step_parting,
-    until_first_end,
-)
+from uerl_shm.cli.check_modes import disabled_play, modes
+from uerl_shm.cli.check_play import Player, Setting, Stream
+from uerl_shm.cli.check_records import OTHER_SEED, Records
+from uerl_shm.cli.check_streams import Parting, differ, head, parting
 from uerl_shm.cli.facts import Fact
 from uerl_shm.cli.output import count_text, plural, seconds_text
 from uerl_shm.errors import LayoutMismatch, SimulatorLost, StepTimeout
 
-SHORT_STEPS = 50  # of plays that need not reach the end of an episode
-OTHER_SEED = 1000  # added to seeds that must make a difference
-FIRST_SEED = 7
 PATIENCE_S = 4.0  # less than Launcher.close() waits before it sends a signal
-
-
-@dataclass
-class Records:
-    """What was played, and what was seen in it.
-
-    Attributes:
-        setting: What is played.
-        num_steps: Steps of the plays that are to reach the end of episodes.
-        no_randomness: Whether the world is said to be the same in every episode.
-        findings: What is wrong in single rows.
-        reference: The play that all others are compared with: NEXT_STEP, first seeds.
-        deterministic: Whether the reference came out the same a second time.
-        same_afresh: Whether it came out the same in new processes.
-        speed: Steps per second and more; for scripts.
-    """
-
-    setting: Setting
-    num_steps: int
-    no_randomness: bool
-    findings: Findings = field(default_factory=Findings)
-    reference: Stream = field(default_factory=list)
-    other_seeds: Stream = field(default_factory=list)
-    deterministic: bool = False
-    same_afresh: bool = False
-    speed: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def seeds(self) -> list[int]:
-        """A seed for each world."""
-        return [FIRST_SEED + world for world in range(self.setting.num_worlds)]
-
-    @property
-    def short_steps(self) -> int:
-        """Steps of a short play."""
-        return min(self.num_steps, SHORT_STEPS)
-
-    def plan(self, seed: int = 0) -> Plan:
-        """Return what all worlds do; another seed for something else."""
-        return Plan(self.setting, self.num_steps, seed)
 
 
 def examine(records: Records) -> Iterator[Fact]:
@@ -82,10 +32,10 @@ def examine(records: Records) -> Iterator[Fact]:
         played = same_step.play(records.seeds, records.plan(), records.num_steps)
     finally:
         same_step.close()
-    yield from _modes(records, played)
+    yield from modes(records, played)
     disabled = Player(records.setting, "Disabled", records.findings, held=1)
     try:
-        yield from _disabled_play(records, disabled)
+        yield from disabled_play(records, disabled)
     finally:
         disabled.close()
     yield from _findings(records)
@@ -229,111 +179,6 @@ def _ends(statuses: Sequence[object], seconds: float) -> Iterator[Fact]:
     value = f"{bad[0] if bad else 'exit code 0'}, {took} after the learner closed"
     remedy = "leave with exit code 0 when receive() returns UERL_E_CLOSED"
     yield Fact("end", value, False, remedy)
-
-
-def _not_judged(name: str) -> Fact:
-    return Fact(name, "not judged", None, "first make the same seed give the same bytes")
-
-
-# The other modes ----------------------------------------------------------------------------------
-
-
-def _modes(records: Records, same_step: Stream) -> Iterator[Fact]:
-    """Judge NEXT_STEP and SAME_STEP by each other: the same episodes, told in two ways."""
-    ended = sum(event.ended for events in records.reference for event in events)
-    before = parting(until_first_end(records.reference), until_first_end(same_step))
-    if before is not None:
-        yield Fact(
-            "new process",
-            f"other bytes: {before}",
-            False,
-            "let nothing but seed and actions decide: no clock, process id, address or lane; write "
-            "every row in every command (slots alternate)",
-        )
-        for mode in ("NEXT_STEP", "SAME_STEP"):
-            yield _not_judged(mode)
-        return
-    records.same_afresh = True
-    yield Fact("new process", "same bytes for the same seed")
-    if ended == 0:
-        for mode in ("NEXT_STEP", "SAME_STEP"):
-            value = f"not judged: no episode ended in {plural(records.num_steps, 'step')}"
-            yield Fact(mode, value, None, "raise --steps")
-        return
-    parted = same_step_parting(records.reference, same_step)
-    if parted is not None and parted.phase == "final" and parted.swapped:
-        yield Fact(
-            "NEXT_STEP",
-            f"{parted}: the next episode's rows stand there",
-            False,
-            "reset only when told to: RESET follows with the next command",
-        )
-    else:
-        yield Fact("NEXT_STEP", f"{plural(ended, 'episode')} ended, then waited for a reset")
-    yield _same_step(parted, ended)
-
-
-def _same_step(parted: Parting | None, ended: int) -> Fact:
-    if parted is None:
-        return Fact("SAME_STEP", "final rows and the next episode's rows in one command")
-    remedy = {
-        "final": "write the last rows to final_observation/* and final_info/* before the reset",
-        "next": "reset within the command that ends an episode, with the env's own generator",
-    }.get(parted.phase, "keep rewards and flags those of the step that ended")
-    value = f"other than NEXT_STEP: {parted}"
-    return Fact("SAME_STEP", value, None if parted.swapped else False, remedy)
-
-
-def _disabled_play(records: Records, player: Player) -> Iterator[Fact]:
-    plan, seeds, short = records.plan(), records.seeds, records.short_steps
-    played = player.play(seeds, plan, records.num_steps)
-    first = np.zeros(records.setting.num_worlds, bool)
-    first[:: records.setting.envs_per_simulator] = True
-    partial = player.play(seeds, plan, short // 2)
-    before = [len(events) for events in partial]
-    player.reset(partial, [seed + OTHER_SEED for seed in seeds], first)
-    player.advance(partial, plan, short // 2)
-    parted = parting(records.reference, played)
-    if not records.same_afresh:
-        yield _not_judged("DISABLED")
-    elif parted is None:
-        yield Fact("DISABLED", "each world was reset when the learner said so")
-    else:
-        value = f"other than NEXT_STEP: {parted}"
-        advice = "reset the worlds whose control says so, and only these"
-        yield Fact("DISABLED", value, False, advice)
-    judged = records.same_afresh and records.deterministic
-    yield _partial(records, partial, before, first) if judged else _not_judged("partial reset")
-
-
-def _partial(
-    records: Records, partial: Stream, before: list[int], first: NDArray[np.bool_]
-) -> Fact:
-    """Judge a reset of the first world of each simulator in the middle of an episode."""
-    chosen = np.flatnonzero(first).tolist()
-    restarted = [partial[world][before[world] :] for world in chosen]
-    parted = parting([records.other_seeds[world] for world in chosen], restarted)
-    if parted is not None:
-        return Fact(
-            "partial reset",
-            f"other than a reset of all with this seed: {parted}",
-            False,
-            "seed and reset each world by itself: one generator for each",
-        )
-    others = [world for world in range(len(partial)) if world not in chosen]
-    if not others:
-        return Fact("partial reset", "of one simulator and not of the others")
-    parted = parting(
-        [records.reference[world] for world in others], [partial[world] for world in others]
-    )
-    if parted is None:
-        return Fact("partial reset", "leaves the other worlds of the simulator alone")
-    return Fact(
-        "partial reset",
-        f"changed a world that was not reset: {', '.join(parted.names)}",
-        False,
-        "touch nothing of a world whose control is SKIP",
-    )
 
 
 # Rows ---------------------------------------------------------------------------------------------

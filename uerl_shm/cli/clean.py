@@ -12,6 +12,9 @@ from uerl_shm.cli.output import ERROR_EXIT, bytes_text, plural, print_json, prin
 
 
 def clean(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Only these; default: all.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -19,12 +22,13 @@ def clean(
 
     Examples:
         uerl-shm clean
+        uerl-shm clean train
         uerl-shm clean --yes --json
 
     Only segments whose owner's lock is free are removed, and what a learner left that died while
     it took a name over. A living learner's segment is never touched.
     """
-    found = candidates()
+    found = candidates() if not names else _chosen(names)
     if found and not yes:
         _ask(found, as_json)
     removed, kept = [], []
@@ -53,6 +57,28 @@ def candidates() -> list[Any]:
     from uerl_shm.segment import list_segments
 
     return [segment for segment in list_segments() if segment.state != "alive"]
+
+
+def _chosen(names: list[str]) -> list[Any]:
+    """Return the candidates of these names.
+
+    Raises:
+        SegmentNotFound: There is no such segment.
+        SegmentExists: Its learner lives.
+    """
+    from uerl_shm.errors import SegmentExists, SegmentNotFound
+    from uerl_shm.segment import list_segments
+
+    there = {segment.name: segment for segment in list_segments()}
+    for name in names:
+        if name not in there:
+            raise SegmentNotFound(f"segment {name} not found, expected one of `uerl-shm ls`")
+        if there[name].state == "alive":
+            raise SegmentExists(
+                f"segment {name} is in use by a living learner, expected a dead one: "
+                "stop the learner"
+            )
+    return [there[name] for name in names]
 
 
 def _ask(found: list[Any], as_json: bool) -> None:
