@@ -258,7 +258,7 @@ int32_t uerl_simulator_bind(uerl_simulator *simulator, const char *group, const 
             (group == NULL ? field->group != 0 : strcmp(field_group, group) != 0))
             continue;
         if (field->role != role || field->dtype != dtype || field->num_dims != num_dims ||
-            memcmp(field->shape, shape, num_dims * sizeof *shape) != 0)
+            (num_dims > 0 && memcmp(field->shape, shape, num_dims * sizeof *shape) != 0))
             return mismatch(field, role, dtype, num_dims, shape);
         simulator->bound[i] = true;
         return (int32_t)i;

@@ -42,7 +42,8 @@ int uerl_simulator_write_message(uerl_simulator *simulator, uint32_t kind, const
                          "message_bytes in the spec", (unsigned long long)bytes, capacity);
     struct uerl_message *area =
         uerl_segment_message_to_learner(&simulator->segment, simulator->lane);
-    memcpy(area + 1, data, bytes);
+    if (bytes > 0) /* without bytes, data may be null */
+        memcpy(area + 1, data, bytes);
     area->kind = kind;
     area->bytes = (uint32_t)bytes;
     /* [T] The message is complete before it is counted. Pairs with [U] in the learner. */
