@@ -12,16 +12,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = """\
-import uerl_shm
-
-env = uerl_shm.VecEnv("uerl-sim basic", num_envs=2)
-observation, info = env.reset(seed=0)
-for _ in range(100):
-    observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
-print(uerl_shm.__file__, env.stats()["steps"])
-env.close()
-"""
 SIMULATOR = """\
 #include <stdio.h>
 #include <uerl_shm/uerl_shm.h>
@@ -95,10 +85,13 @@ def test_wheel_has_executables_headers_library_and_types(wheel):
     assert not [name for name in modes if name.startswith(("tests", "csrc", "build", "examples"))]
 
 
-def test_wheel_alone_steps_the_bundled_simulators(python, tmp_path):
-    path, steps = run(python, "-c", PROGRAM, cwd=tmp_path).split()
+def test_wheel_alone_runs_the_minimal_loop(python, tmp_path):
+    program = (ROOT / "examples" / "minimal_loop.py").read_text()
+    (tmp_path / "loop.py").write_text(program + "print(uerl_shm.__file__)\n")
+    *episodes, path = run(python, "loop.py", cwd=tmp_path).splitlines()
     assert not Path(path).is_relative_to(ROOT)
-    assert int(steps) == 200
+    assert len(episodes) == 16  # 8 envs, 1000 steps, 350 to an episode
+    assert all(re.fullmatch(r"env \d: return \d+", line) for line in episodes)
 
 
 def test_wheel_alone_is_enough_to_compile_a_simulator(python, tmp_path):
