@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uerl_shm import registration
 from uerl_shm.array_spec import ArraySpec
 from uerl_shm.errors import (
     LayoutMismatch,
@@ -57,6 +58,8 @@ __all__ = [
     "VecEnv",
     "get_include",
 ]
+
+registration.register()
 
 # Loaded when first used: `import uerl_shm` stays quick.
 _LATER = {"Env": "env", "HostedVectorEnv": "hosted", "Simulator": "host"}
