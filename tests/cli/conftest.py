@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import kill, start_learner
 from typer.testing import CliRunner
 
 import uerl_shm
+from command_line import kill, start_learner
 from uerl_shm.cli.app import app
+
 
 @pytest.fixture
 def run() -> Callable[..., Any]:

@@ -1,10 +1,11 @@
-"""`uerl-shm check`: every rule is found broken where it is, and the rules of the others are kept."""
+"""`uerl-shm check`: every rule is found broken where it is, and nowhere else."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+
 from command_line import call_program
 
 # The rule that a bug breaks, and others that it cannot but break or leave unjudged.

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from command_line import ENVIRONMENT, PROGRAM, call_program
 
 SHM = Path("/dev/shm")
@@ -85,7 +86,7 @@ def test_inspect_finds_a_file_that_is_not_as_large_as_its_header_says(run, env, 
     size = (SHM / name).stat().st_size
     os.truncate(SHM / name, size + 4096)
     result = run("inspect", name)
-    assert result.exit_code != 0
+    assert result.exit_code == 1
     assert str(size) in result.stderr
     assert str(size + 4096) in result.stderr
 
