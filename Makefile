@@ -69,14 +69,15 @@ clean: ## remove everything that was built; runs/ stays
 	.ci/packages $(PYTHON)
 	test -x $(RUN) || $(PYTHON) -m venv .venv
 	$(RUN) -m pip install -c constraints.txt torch
-	$(RUN) -m pip install -c constraints.txt setuptools pybind11 cffi
-	$(RUN) -m pip install -c constraints.txt --no-build-isolation -e '.[train,dev]'
-	touch $@
+	$(RUN) -m pip install --quiet setuptools pybind11 cffi
+	@echo "installing what uerl_shm needs, and compiling it: a few minutes the first time"
+	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[train,dev]'
+	@touch $@
 
 .venv/built: .venv/installed $(NATIVE)
-	@echo "compiling csrc: a minute or two the first time"
+	@echo "compiling what changed in csrc"
 	@$(RUN) setup.py -q build_ext --inplace
-	touch $@
+	@touch $@
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
