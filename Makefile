@@ -36,7 +36,8 @@ play: .venv/built ## evaluate the shipped checkpoint and write a video
 test: .venv/built test-c ## run every test
 	$(RUN) -m pytest $(ARGS)
 
-test-c: $(PROGRAMS) ## run the tests in C and C++ only
+test-c: ## run the tests in C and C++ only
+	@$(MAKE) --no-print-directory --jobs=$(shell nproc) $(PROGRAMS)
 	@failed=; for program in $(PROGRAMS); do echo "== $$program"; \
 	    timeout 120 $(EMULATOR) $$program || failed="$$failed $$program"; done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
