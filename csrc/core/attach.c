@@ -273,6 +273,8 @@ int uerl_simulator_ready(uerl_simulator *simulator)
 {
     const struct uerl_segment *segment = &simulator->segment;
     struct uerl_lane_results *results = simulator->results;
+    if (simulator->generation != 0)
+        return uerl_fail(UERL_E_INVALID, "ready() was called twice, expected once after attach");
     for (uint32_t i = 0; i < segment->header.num_fields; i++)
         if (segment->fields[i].role == UERL_ROLE_OBSERVATION && !simulator->bound[i])
             return uerl_fail(UERL_E_LAYOUT,
