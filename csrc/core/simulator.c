@@ -95,13 +95,32 @@ static void sleep_slice(uerl_simulator *simulator, int64_t slice_ns)
     add_relaxed_u32(&header->num_waiting, UINT32_MAX);
 }
 
+static int learner_died(const uerl_simulator *simulator)
+{
+    return uerl_fail(UERL_E_CLOSED, "the learner of segment %s died", simulator->segment.name);
+}
+
+/* A wait that was too short to sleep looks at the peer too, though not every time: an engine may
+ * poll at every tick for as long as it lives. */
+static int nothing_came(uerl_simulator *simulator, int64_t timeout_ns)
+{
+    const int64_t now_ns = uerl_now_ns();
+    if (now_ns - simulator->probed_ns >= UERL_WAIT_LAST_SLICE_NS) {
+        simulator->probed_ns = now_ns;
+        if (uerl_lock_probe(simulator->segment.lock_fd, UERL_LOCK_OWNER) != UERL_LOCK_HELD)
+            return learner_died(simulator);
+    }
+    return uerl_fail(UERL_E_TIMEOUT, "no command came to lane %u of segment %s in %.3f s: call "
+                     "again", simulator->lane, simulator->segment.name, (double)timeout_ns * 1e-9);
+}
+
 /* Waits until has_command(). Returns UERL_OK, UERL_E_TIMEOUT or UERL_E_CLOSED. */
 static int wait_for_command(uerl_simulator *simulator, int64_t timeout_ns)
 {
     if (has_command(simulator))
         return UERL_OK;
     if (timeout_ns == 0)
-        return uerl_fail(UERL_E_TIMEOUT, "no command is waiting for lane %u", simulator->lane);
+        return nothing_came(simulator, timeout_ns);
     const int64_t deadline_ns = uerl_deadline_ns(timeout_ns);
     store_relaxed_u32(&simulator->results->cpu, (uint32_t)uerl_cpu());
     const int learner_cpu = (int)load_relaxed_u32(&simulator->header->cpu);
@@ -113,11 +132,9 @@ static int wait_for_command(uerl_simulator *simulator, int64_t timeout_ns)
         if (has_command(simulator))
             return UERL_OK;
         if (uerl_lock_probe(simulator->segment.lock_fd, UERL_LOCK_OWNER) != UERL_LOCK_HELD)
-            return uerl_fail(UERL_E_CLOSED, "the learner of segment %s died",
-                             simulator->segment.name);
+            return learner_died(simulator);
     }
-    return uerl_fail(UERL_E_TIMEOUT, "no command came to lane %u of segment %s in %.3f s: call again",
-                     simulator->lane, simulator->segment.name, (double)timeout_ns * 1e-9);
+    return nothing_came(simulator, timeout_ns);
 }
 
 int uerl_simulator_receive(uerl_simulator *simulator, struct uerl_received *received,

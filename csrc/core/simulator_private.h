@@ -23,6 +23,7 @@ struct uerl_simulator {
     uint32_t write_index;        /* results published; this side's own copy */
     struct uerl_command command; /* the one in hand, or the last one */
     bool in_command;
+    int64_t probed_ns; /* when a wait that did not sleep last looked at the owner's lock */
     uint64_t progress, steps, wait_ns;
     uint32_t messages_seen;    /* from the learner */
     uint32_t messages_written; /* to the learner */
