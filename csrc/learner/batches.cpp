@@ -272,29 +272,57 @@ py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> m
     });
 }
 
+void Batches::begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
+                          const std::string& options, double timeout_s) {
+    if (rollout_)
+        throw Error(UERL_E_INVALID, "reset() within a rollout, expected step(): end the rollout "
+                                    "first");
+    const std::vector<uint8_t> wanted(mask.data(), mask.data() + mask.size());
+    const std::vector<int64_t> all_seeds(seeds.data(), seeds.data() + seeds.size());
+    const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));
+    while (!learner_.resettable(wanted)) {
+        const uint32_t ready = learner_.num_ready();
+        {
+            const py::gil_scoped_release released;
+            learner_.sleep_slice(ready + 1, uerl_wait_next_slice(0, deadline_ns));
+        }
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        learner_.check_failures();
+        if (uerl_now_ns() >= deadline_ns) throw_timeout(ready + 1, timeout_s);
+    }
+    learner_.send_reset(wanted, all_seeds, options);
+}
+
+void Batches::send_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
+                         const std::string& options, double timeout_s) {
+    translated([&] {
+        const Guard guard(*this);
+        begin_reset(mask, seeds, options, timeout_s);
+    });
+}
+
 py::tuple Batches::reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                          const std::string& options, double timeout_s) {
     return translated([&] {
         const Guard guard(*this);
-        if (rollout_)
-            throw Error(UERL_E_INVALID, "reset() within a rollout, expected step(): end the rollout "
-                                        "first");
-        const std::vector<uint8_t> wanted(mask.data(), mask.data() + mask.size());
-        const std::vector<int64_t> all_seeds(seeds.data(), seeds.data() + seeds.size());
-        const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));
-        while (!learner_.resettable(wanted)) {
-            const uint32_t ready = learner_.num_ready();
-            {
-                const py::gil_scoped_release released;
-                learner_.sleep_slice(ready + 1, uerl_wait_next_slice(0, deadline_ns));
-            }
-            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-            learner_.check_failures();
-            if (uerl_now_ns() >= deadline_ns) throw_timeout(ready + 1, timeout_s);
-        }
-        learner_.send_reset(wanted, all_seeds, options);
+        begin_reset(mask, seeds, options, timeout_s);
         wait(learner_.num_pending(), timeout_s);
         return deliver(all_lanes_, false);
+    });
+}
+
+void Batches::send_skip() {
+    translated([&] {
+        const Guard guard(*this);
+        learner_.send_skip(all_lanes_);
+    });
+}
+
+void Batches::recv_skip(double timeout_s) {
+    translated([&] {
+        const Guard guard(*this);
+        wait(learner_.num_pending(), timeout_s);
+        learner_.take(all_lanes_);
     });
 }
 

@@ -42,6 +42,12 @@ class Batches {
     py::tuple recv(std::optional<int64_t> min_ids, std::optional<int64_t> max_ids, double timeout_s);
     py::tuple reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                     const std::string& options, double timeout_s);
+    // Sends the resets alone; recv() brings their rows.
+    void send_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
+                    const std::string& options, double timeout_s);
+    // Commands every simulator to leave its rows alone, and takes in the results.
+    void send_skip();
+    void recv_skip(double timeout_s);
     // (observation, info) of the last rows of every lane, without a command.
     py::object current();
 
@@ -60,6 +66,8 @@ class Batches {
                                    std::vector<uint32_t>& position) const;
     void send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
                     const std::vector<uint32_t>& position);
+    void begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
+                     const std::string& options, double timeout_s);
     void wait(uint32_t need, double timeout_s);
     void wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s);
     [[noreturn]] void throw_timeout(uint32_t need, double timeout_s);

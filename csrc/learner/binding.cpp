@@ -49,13 +49,14 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
                                       uint32_t autoreset_mode, uint32_t message_bytes,
                                       const py::list& groups, const py::list& fields,
                                       const py::bytes& text, const py::list& action_checks,
-                                      bool wide_rewards, bool writable, bool copy) {
+                                      bool wide_rewards, bool writable, bool copy, bool any_order) {
     return translated([&] {
         Config config;
         config.name = name;
         config.mode = static_cast<mode_t>(mode);
         config.gid = static_cast<gid_t>(gid);
         config.text = std::string(text);
+        config.any_order = any_order;
         config.header.num_lanes = num_lanes;
         config.header.envs_per_lane = envs_per_lane;
         config.header.num_slots = slots;
@@ -111,11 +112,15 @@ void define_learner(py::module_& module) {
     py::class_<Batches>(module, "Learner")
         .def(py::init(&make_learner), py::kw_only(), "name"_a, "mode"_a, "gid"_a, "num_lanes"_a,
              "envs_per_lane"_a, "slots"_a, "autoreset_mode"_a, "message_bytes"_a, "groups"_a,
-             "fields"_a, "text"_a, "action_checks"_a, "wide_rewards"_a, "writable"_a, "copy"_a)
+             "fields"_a, "text"_a, "action_checks"_a, "wide_rewards"_a, "writable"_a, "copy"_a,
+             "any_order"_a = false)
         .def("step", &Batches::step, "actions"_a, "timeout_s"_a)
         .def("send", &Batches::send, "actions"_a, "env_ids"_a)
         .def("recv", &Batches::recv, "min_envs"_a, "max_envs"_a, "timeout_s"_a)
         .def("reset", &Batches::reset, "mask"_a, "seeds"_a, "options"_a, "timeout_s"_a)
+        .def("send_reset", &Batches::send_reset, "mask"_a, "seeds"_a, "options"_a, "timeout_s"_a)
+        .def("send_skip", &Batches::send_skip)
+        .def("recv_skip", &Batches::recv_skip, "timeout_s"_a)
         .def("current", &Batches::current)
         .def("begin_rollout", &Batches::begin_rollout, "num_steps"_a)
         .def("rollout_arrays", &Batches::rollout_arrays)

@@ -152,6 +152,7 @@ void Learner::check_step(const std::vector<uint32_t>& lanes) const {
                             " is pending, expected idle rows: receive its result first (recv), or "
                             "reset()",
                         {lane});
+        if (any_order_) continue;
         const uint32_t first = lane * envs_per_lane();
         for (uint32_t env = first; env < first + envs_per_lane(); env++) {
             if (!started_[env])
@@ -186,6 +187,23 @@ void Learner::send_step(const std::vector<uint32_t>& lanes, uint32_t target) {
             if (was_reset_[env] || writes_parameters) write_parameters(env, action_slot);
         }
         command(lane, target != UINT32_MAX ? target : pick_slot_of_lane(lane), action_slot);
+    }
+    broadcast(lanes);
+}
+
+void Learner::send_skip(const std::vector<uint32_t>& lanes) {
+    for (const uint32_t lane : lanes)
+        if (pending(lane))
+            throw Error(UERL_E_INVALID,
+                        "lane " + std::to_string(lane) +
+                            " is pending, expected idle rows: receive its result first (recv)",
+                        {lane});
+    for (const uint32_t lane : lanes) {
+        const uint32_t slot = lanes_[lane].slot;
+        const uint32_t first = lane * envs_per_lane();
+        for (uint32_t env = first; env < first + envs_per_lane(); env++)
+            write_control(env, slot, UERL_CONTROL_SKIP, -1);
+        command(lane, slot, slot);
     }
     broadcast(lanes);
 }

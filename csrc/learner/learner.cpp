@@ -26,7 +26,7 @@ std::string list_lanes(const std::vector<uint32_t>& lanes) {
 
 }  // namespace
 
-Learner::Learner(Config config) {
+Learner::Learner(Config config) : any_order_(config.any_order) {
     uerl_header& header = config.header;
     header.num_groups = static_cast<uint32_t>(config.groups.size());
     header.num_fields = static_cast<uint32_t>(config.fields.size());

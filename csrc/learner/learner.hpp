@@ -44,6 +44,7 @@ struct Config {
     std::vector<uerl_group> groups;
     std::vector<uerl_field> fields;
     std::string text;
+    bool any_order = false;  // steps before a reset, and after an end, are the simulator's business
 };
 
 struct Stats {
@@ -122,6 +123,8 @@ class Learner {
     // Pending lanes are superseded. options: bytes for every simulator, or empty.
     void send_reset(const std::vector<uint8_t>& mask, const std::vector<int64_t>& seeds,
                     const std::string& options);
+    // Commands idle lanes to leave their rows alone: what is asked of them stands elsewhere.
+    void send_skip(const std::vector<uint32_t>& lanes);
     bool resettable(const std::vector<uint8_t>& mask);  // false: a superseding reset is still out
     // Was this env's last command a reset that the learner added (NEXT_STEP)?
     bool was_reset(uint32_t env) const { return was_reset_[env]; }
@@ -198,6 +201,7 @@ class Learner {
     std::vector<std::vector<double>> parameters_;  // of each parameter field and env
     uerl_wait wait_{};
     uint32_t finished_seen_ = 0;
+    bool any_order_ = false;
     bool closed_ = false;
 };
 
