@@ -85,7 +85,7 @@ inline void fill_pattern(unsigned char* row, std::uint64_t num_bytes, std::uint6
     Pair first = {base, base + pattern_stride};
     Pair second = first + two_words, third = second + two_words, fourth = third + two_words;
     for (; num_bytes >= block; num_bytes -= block, row += block) {
-        auto* pairs = reinterpret_cast<UnalignedPair*>(row);
+        UnalignedPair* pairs = reinterpret_cast<UnalignedPair*>(row);  // auto would align it
         pairs[0] = (first & and_masks) | or_masks;
         pairs[1] = (second & and_masks) | or_masks;
         pairs[2] = (third & and_masks) | or_masks;
