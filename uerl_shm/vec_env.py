@@ -341,9 +341,16 @@ class VecEnv(VectorEnv):
             raise self._simulators.explained(error) from None
         observation, info = self._convert_batch(result)
         if not mask.all():
-            rows = np.repeat(mask.astype(bool), self._rows_per_world)
-            info.update({key: rows for key in info if key.startswith("_")})
+            self._mask_infos(info, mask.astype(bool))
         return observation, info
+
+    def _mask_infos(self, info: dict[str, Any], worlds: np.ndarray) -> None:
+        """Let the masks of an info say which rows were reset."""
+        groups = self._spec.groups
+        for group in groups:
+            own = info[group.name] if len(groups) > 1 else info
+            rows = np.repeat(worlds, group.agents)
+            own.update({key: rows for key in own if key.startswith("_")})
 
     def rollout(self, num_steps: int) -> Rollout:
         """Record the next ``num_steps`` steps as [T, rows, ...] arrays; see `Rollout`."""
