@@ -228,7 +228,7 @@ py::tuple Batches::step(py::handle actions, double timeout_s) {
         const Guard guard(*this);
         send_lanes(actions, all_lanes_, {});
         wait(learner_.num_lanes(), timeout_s);
-        return deliver(all_lanes_, true);
+        return take_and_deliver(all_lanes_, true);
     });
 }
 
@@ -260,10 +260,13 @@ py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> m
                             std::to_string(most * per_lane) + " envs, expected 1 to " +
                             std::to_string(pending * per_lane) + " pending ones in whole simulators "
                             "of " + std::to_string(per_lane));
+        if (rollout_ && least < learner_.num_lanes())
+            throw Error(UERL_E_INVALID, "recv() of some rows within a rollout, expected all of a "
+                                        "step: leave out min_envs and max_envs");
         wait(static_cast<uint32_t>(least), timeout_s);
         const std::vector<uint32_t> lanes =
             learner_.peek_ready(static_cast<uint32_t>(std::min(most, pending)));
-        const py::tuple batch = deliver(lanes, true);
+        const py::tuple batch = take_and_deliver(lanes, true);
         py::array_t<int64_t> ids(static_cast<py::ssize_t>(lanes.size() * ids_per_lane()));
         int64_t* next = ids.mutable_data();
         for (const uint32_t lane : lanes)
@@ -307,7 +310,7 @@ py::tuple Batches::reset(const py::array_t<uint8_t>& mask, const py::array_t<int
         const Guard guard(*this);
         begin_reset(mask, seeds, options, timeout_s);
         wait(learner_.num_pending(), timeout_s);
-        return deliver(all_lanes_, false);
+        return take_and_deliver(all_lanes_, false);
     });
 }
 

@@ -71,8 +71,9 @@ class Batches {
     void wait(uint32_t need, double timeout_s);
     void wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s);
     [[noreturn]] void throw_timeout(uint32_t need, double timeout_s);
-    void warn_of_copies(const std::vector<uint32_t>& lanes);
+    void warn_of_copies();
 
+    py::tuple take_and_deliver(const std::vector<uint32_t>& lanes, bool outcome);
     py::tuple deliver(const std::vector<uint32_t>& lanes, bool outcome);
     py::array rows(const FieldView& field, const std::vector<Run>& runs, const py::object& lease);
     py::object observation_of(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
@@ -86,8 +87,7 @@ class Batches {
     py::array present_mask(py::ssize_t count);
     void add_final(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
                    const Outcome& outcome, py::dict& info);
-    py::object lease_of(const std::vector<uint32_t>& lanes, const std::vector<Run>& runs,
-                        uint64_t num_rows_in_all);
+    py::object lease_of(const std::vector<Run>& runs, uint64_t num_rows_in_all);
     uint32_t num_rows(uint32_t group, const std::vector<Run>& runs) const;
     void record_before_step();
     void record_outcome(uint32_t group, const Outcome& outcome);

@@ -43,14 +43,18 @@ uint32_t Learner::pick_slot_of_lane(uint32_t index) const {
                 {index});
 }
 
-bool Learner::can_lease(const Run& run) const {
+// Were these consecutive slots held, would each of the run's lanes still have a slot to write to?
+bool Learner::can_hold(const Run& run, uint32_t num_slots) const {
     const SlotTable& slots = memory_->slots;
+    const auto outside = [&](uint32_t slot) {
+        return slot < run.slot || slot >= run.slot + num_slots;
+    };
     for (uint32_t slot = 0; slot < slots.num_slots(); slot++)
-        if (slot != run.slot && !slots.held(slot)) return true;
+        if (outside(slot) && !slots.held(slot)) return true;
     for (uint32_t lane = run.first_lane; lane < run.first_lane + run.num_lanes; lane++) {
         bool found = false;
         for (uint32_t slot = 0; !found && slot < slots.num_slots(); slot++)
-            found = slot != run.slot && !slots.held(slot, lane);
+            found = outside(slot) && !slots.held(slot, lane);
         if (!found) return false;
     }
     return true;
@@ -290,6 +294,14 @@ void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
     command(index, target, action_slot);
 }
 
+// Is every env of a pending lane to be reset, or was left alone by the pending command too?
+bool Learner::covers_pending(uint32_t lane, const std::vector<uint8_t>& mask) const {
+    const uint32_t first = lane * envs_per_lane();
+    for (uint32_t env = first; env < first + envs_per_lane(); env++)
+        if (!mask[env] && !skipped_[env]) return false;
+    return true;
+}
+
 void Learner::send_reset(const std::vector<uint8_t>& mask, const std::vector<int64_t>& seeds,
                          const std::string& options) {
     const bool partial = std::find(mask.begin(), mask.end(), 0) != mask.end();
@@ -300,7 +312,7 @@ void Learner::send_reset(const std::vector<uint8_t>& mask, const std::vector<int
         const auto end = begin + envs_per_lane();
         const bool some_asked = std::find(begin, end, 1) != end;
         if (some_asked) asked.push_back(lane);
-        if (pending(lane) && std::find(begin, end, 0) != end)
+        if (pending(lane) && !covers_pending(lane, mask))
             throw Error(UERL_E_INVALID,
                         "lane " + std::to_string(lane) +
                             " is pending and not all of it is to be reset, expected idle rows: "
@@ -333,7 +345,7 @@ bool Learner::block_free(uint32_t first, uint32_t num_steps, uint32_t except) co
     if (first + num_steps > memory_->slots.num_slots()) return false;
     for (uint32_t slot = first; slot < first + num_steps; slot++)
         if (slot != except && memory_->slots.held(slot)) return false;
-    return true;
+    return can_hold({first, 0, num_lanes()}, num_steps);
 }
 
 uint32_t Learner::begin_rollout(uint32_t num_steps) {

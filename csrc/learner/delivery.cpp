@@ -182,7 +182,7 @@ void Batches::add_final(uint32_t group, const std::vector<Run>& runs, const py::
     info["_final_info"] = done;
 }
 
-void Batches::warn_of_copies(const std::vector<uint32_t>& lanes) {
+void Batches::warn_of_copies() {
     if (warned_) return;
     warned_ = true;
     const std::string text =
@@ -191,31 +191,39 @@ void Batches::warn_of_copies(const std::vector<uint32_t>& lanes) {
         std::to_string(learner_.memory()->slots.num_slots()) +
         " are held by batches that are still referenced: drop them, or raise slots= (2 * T + 2 for "
         "rollouts of T steps)";
-    if (PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 2) == 0) return;
-    learner_.put_back(lanes);  // warnings are errors here: the batch can be received again
-    throw py::error_already_set();
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 2) != 0) throw py::error_already_set();
 }
 
 // A view's lease, or none where a copy has to do.
-py::object Batches::lease_of(const std::vector<uint32_t>& lanes, const std::vector<Run>& runs,
-                             uint64_t num_rows_in_all) {
+py::object Batches::lease_of(const std::vector<Run>& runs, uint64_t num_rows_in_all) {
     if (options_.copy) return py::none();
     if (runs.size() > 1) {
         learner_.stats.gathered_rows += num_rows_in_all;
         return py::none();
     }
     if (learner_.can_lease(runs[0])) return make_lease(learner_.memory(), runs);
-    warn_of_copies(lanes);
+    warn_of_copies();
     learner_.stats.copied_batches++;
     return py::none();
 }
 
-py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
+// What could not be delivered (a warning may be an error to the caller) can be received again.
+py::tuple Batches::take_and_deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     learner_.take(lanes);
+    try {
+        return deliver(lanes, outcome);
+    } catch (...) {
+        learner_.put_back();
+        throw;
+    }
+}
+
+// The rows that were taken last, of these lanes.
+py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     const std::vector<Run> runs = learner_.runs_of(lanes);
     uint64_t num_rows_in_all = 0;
     for (uint32_t group = 0; group < num_groups_; group++) num_rows_in_all += num_rows(group, runs);
-    const py::object lease = lease_of(lanes, runs, num_rows_in_all);
+    const py::object lease = lease_of(runs, num_rows_in_all);
     const std::vector<Outcome> outcomes = outcomes_of(runs, outcome);
     if (outcome) {
         note_ended(lanes, outcomes);

@@ -45,6 +45,7 @@ void Learner::prepare_lanes() {
     lanes_.resize(num_lanes());
     outstanding_.reserve(num_lanes());
     ready_.reserve(num_lanes());
+    taken_.reserve(num_lanes());
     ended_.assign(num_envs(), 0);
     started_.assign(num_envs(), 0);
     was_reset_.assign(num_envs(), 0);
@@ -179,9 +180,11 @@ std::vector<uint32_t> Learner::peek_ready(uint32_t max_lanes) const {
 }
 
 void Learner::take(const std::vector<uint32_t>& lanes) {
+    taken_.clear();
     for (const uint32_t index : lanes) {
         Lane& lane = lanes_[index];
         if (!lane.ready) continue;  // idle: its last rows are delivered once more
+        taken_.push_back(index);
         lane.ready = false;
         lane.slot = lane.target;
         lane.has_rows = true;
@@ -192,9 +195,10 @@ void Learner::take(const std::vector<uint32_t>& lanes) {
                  ready_.end());
 }
 
-void Learner::put_back(const std::vector<uint32_t>& lanes) {
-    for (const uint32_t lane : lanes) lanes_[lane].ready = true;
-    ready_.insert(ready_.begin(), lanes.begin(), lanes.end());
+void Learner::put_back() {
+    for (const uint32_t lane : taken_) lanes_[lane].ready = true;
+    ready_.insert(ready_.begin(), taken_.begin(), taken_.end());
+    taken_.clear();
 }
 
 std::vector<Run> Learner::runs_of(const std::vector<uint32_t>& lanes) const {

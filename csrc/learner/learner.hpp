@@ -145,10 +145,10 @@ class Learner {
     std::vector<uint32_t> peek_ready(uint32_t max_lanes) const;
     // Delivers: ready ones among `lanes` are idle then, and their new rows are their last.
     void take(const std::vector<uint32_t>& lanes);
-    void put_back(const std::vector<uint32_t>& lanes);  // undoes take(), for idle lanes
+    void put_back();  // undoes the last take(): what it took is ready again
     std::vector<Run> runs_of(const std::vector<uint32_t>& lanes) const;
     // May a view of this run be handed out, so that every lane keeps a slot to write to?
-    bool can_lease(const Run& run) const;
+    bool can_lease(const Run& run) const { return can_hold(run, 1); }
     // Notes the outcome of delivered rows: done flags, normalised, for each row of the lane's envs.
     void note_outcome(uint32_t env, bool ended) {
         if (!skipped_[env]) ended_[env] = ended;
@@ -177,6 +177,8 @@ class Learner {
     void write_parameters(uint32_t env, uint32_t action_slot);
     void write_message(uint32_t lane, const std::string& bytes);
     bool free_for(uint32_t slot, uint32_t lane) const;
+    bool can_hold(const Run& run, uint32_t num_slots) const;
+    bool covers_pending(uint32_t lane, const std::vector<uint8_t>& mask) const;
     uint32_t pick_slot(const std::vector<uint32_t>& lanes) const;
     uint32_t pick_slot_of_lane(uint32_t lane) const;
     void copy_env(uint32_t env, uint32_t from, uint32_t to);
@@ -194,6 +196,7 @@ class Learner {
     std::vector<Lane> lanes_;
     std::vector<uint32_t> outstanding_;  // lanes whose last command has no result yet
     std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
+    std::vector<uint32_t> taken_;        // lanes that the last take() made idle
     std::vector<uint8_t> ended_, started_, was_reset_, skipped_;  // of each env
     std::vector<uint32_t> filling_;                     // lanes that write to a slot
     std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_,

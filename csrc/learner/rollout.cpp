@@ -46,7 +46,7 @@ void Batches::begin_rollout(uint32_t num_steps) {
                                 " is pending, expected idle rows before a rollout: recv() first",
                             {lane});
         const uint32_t first = options_.copy ? UINT32_MAX : learner_.begin_rollout(num_steps);
-        if (first == UINT32_MAX && !options_.copy) warn_of_copies({});
+        if (first == UINT32_MAX && !options_.copy) warn_of_copies();
         rollout_.emplace();
         rollout_->first = first;
         rollout_->num_steps = num_steps;
