@@ -65,6 +65,11 @@ def base(name: str, env: ArrayLike, agent: ArrayLike, step: ArrayLike) -> NDArra
         return mix(env + mix(agent + mix(step + fnv1a(name))))
 
 
+def masks(dtype: DTypeLike) -> tuple[int, int]:
+    """The bits of a word that the pattern chooses, and those that are always set."""
+    return _MASKS.get(np.dtype(dtype).name, _ALL_BITS)
+
+
 def expected(
     name: str,
     env: ArrayLike,
@@ -90,7 +95,7 @@ def expected(
     bases = base(name, env, agent, step)
     num_bytes = math.prod(shape) * dtype.itemsize
     num_words = -(-num_bytes // 8)
-    and_mask, or_mask = _MASKS.get(dtype.name, _ALL_BITS)
+    and_mask, or_mask = masks(dtype)
     with np.errstate(over="ignore"):
         words = bases[..., None] + np.arange(num_words, dtype=np.uint64) * STRIDE
     words &= np.uint64(and_mask)
