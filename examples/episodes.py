@@ -43,8 +43,10 @@ def play(
         watch: Called with each step of the first round.
     """
     played: list[Episode] = []
+    agents = env.num_envs // env.num_worlds
     while len(played) < num_episodes:
-        played += _play_round(env, act, seed + len(played), None if played else watch)
+        next_seed = seed + len(played) // agents
+        played += _play_round(env, act, next_seed, None if played else watch)
     return played[:num_episodes]
 
 

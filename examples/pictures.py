@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 import uerl_shm
 
-TILE = 200  # pixels, about, of one env in a mosaic
+TILE = 210  # pixels, about, of one env in a mosaic
 MAX_WIDTH = 1600  # pixels of a mosaic
 CAPTION = 26  # pixels, height of the line under an env
 GAP = 6
@@ -56,17 +56,17 @@ class Progress:
 def num_columns(num_tiles: int) -> int:
     """Return a width that fills a rectangle if one is near a square, else a square's."""
     start = math.ceil(math.sqrt(num_tiles))
-    for columns in range(start, 2 * start):
+    for columns in range(start, start * 3 // 2 + 1):
         if num_tiles % columns == 0:
             return columns
     return start
 
 
 def enlarged(picture: np.ndarray, tile: int) -> np.ndarray:
-    """Return a picture (height, width, 1 or 3), its pixels whole, about ``tile`` pixels wide."""
-    factor = tile / picture.shape[1]
+    """Return a picture (height, width, 1 or 3), its pixels whole, sides of at most ``tile``."""
+    factor = tile / max(picture.shape[:2])
     if factor >= 1:
-        picture = picture.repeat(round(factor), axis=0).repeat(round(factor), axis=1)
+        picture = picture.repeat(int(factor), axis=0).repeat(int(factor), axis=1)
     else:
         picture = picture[:: math.ceil(1 / factor), :: math.ceil(1 / factor)]
     return np.broadcast_to(picture, (*picture.shape[:2], 3))
@@ -186,5 +186,6 @@ def draw_learning_curve(
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", fontsize="small", frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside right upper", fontsize="small", frameon=False)
     figure.savefig(path)

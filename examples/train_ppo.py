@@ -175,6 +175,8 @@ def learn(policy: Policy, optimizer: Any, batch: Batch, args: Args) -> dict[str,
     flags = batch.terminated, batch.truncated, batch.valid
     advantage = advantages_of(batch.reward, *flags, batch.value, args.gamma, args.gae_lambda)
     steps, rows = batch.valid.nonzero(as_tuple=True)
+    if len(steps) == 0:
+        return {}
     seen = []
     for _ in range(args.num_epochs):
         num_minibatches = max(1, round(len(steps) / args.minibatch_rows))
@@ -370,8 +372,9 @@ def main(argv: list[str] | None = None) -> int:
     env = uerl_shm.VecEnv(command_of(args), args.num_envs, slots=slots, output="torch")
     with closing(env):
         run = Run(args, env)
-        print(f"training on {command_of(args)!r}; to look on: tensorboard --logdir {run.out}")
+        about = f"training on {command_of(args)!r}; to look on: tensorboard --logdir {run.out}"
         try:
+            print(about, flush=True)
             run.train()
             print(run.describe())
             result = evaluate(run)
