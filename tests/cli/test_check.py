@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +61,18 @@ def test_good_simulator_keeps_every_rule(run, bad_simulator):
     assert (code, report["good"]) == (0, True)
     assert [fact["name"] for fact in report["checks"] if fact["good"] is not True] == []
     assert report["speed"]["env_steps_per_s"] > 0
+
+
+def test_docs_explain_every_rule(run, bad_simulator):
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    table = page[page.index("| rule | kept when |") :]
+    explained = {
+        name.strip()
+        for line in re.findall(r"^\| ([^|]+) \|", table, re.M)
+        for name in line.split(",")
+    }
+    _, report = check(run, f"{bad_simulator} none")
+    assert by_name(report).keys() - explained == {"speed"}  # no rule, a figure
 
 
 @pytest.mark.parametrize("scene", ["apples", "tennis", "gather --actions discrete"])

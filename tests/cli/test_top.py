@@ -129,3 +129,18 @@ def test_top_follows_the_next_learner_of_the_same_name(name):
         found = rates(watch, dead, watch.sample())
     assert (found["state"], found["steps"], len(found["lanes"])) == ("alive", 3, 3)
     assert found["rows_per_s"] == pytest.approx(3 / found["seconds"])
+
+
+def test_top_without_a_terminal_prints_one_picture_after_the_other(env, name):
+    top = subprocess.Popen(
+        [*PROGRAM, "top", name, "--interval-s", "0.05"],
+        stdout=subprocess.PIPE, env=ENVIRONMENT, text=True,
+    )  # fmt: skip
+    assert top.stdout is not None
+    pictures = 0
+    while pictures < 3:
+        pictures += top.stdout.readline().startswith(f"segment {name}")
+    env.close()
+    said, _ = top.communicate(timeout=30)
+    assert top.returncode == 0
+    assert said.splitlines()[-1].endswith("its learner has ended")

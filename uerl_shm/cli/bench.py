@@ -35,7 +35,7 @@ def bench(
     startup_timeout_s: StartupTimeoutOption = 300.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a simulator: steps per second, step times, and who waits for whom.
+    """Measure a simulator: steps per second, who waits.
 
     Examples:
         uerl-shm bench --simulator "uerl-sim apples" --num-envs 8

@@ -34,7 +34,7 @@ def check(
     startup_timeout_s: StartupTimeoutOption = 300.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a simulator: spec, seeds, resets, autoreset modes, rows, flags, bounds, speed.
+    """Judge a simulator: seeds, resets, modes, rows, speed.
 
     Examples:
         uerl-shm check --simulator "uerl-sim apples"

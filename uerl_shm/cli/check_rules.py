@@ -215,5 +215,5 @@ def speed_text(records: Records) -> str:
     return (
         f"{count_text(speed['env_steps_per_s'])} env steps/s of {records.setting.num_worlds} envs "
         f"in {records.setting.num_simulators} simulators, step p50 {seconds_text(speed['p50_s'])}, "
-        f"p99 {seconds_text(speed['p99_s'])}; `uerl-shm bench` measures longer"
+        f"p99 {seconds_text(speed['p99_s'])}"
     )

@@ -9,14 +9,14 @@ from uerl_shm.cli.output import BAD_EXIT, console, marked, print_json, say
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Examine this machine: memory, kernel, limits, versions; say what to do.
+    """Examine this machine, and say what to do.
 
     Examples:
         uerl-shm doctor
         uerl-shm doctor --json | jq '.[] | select(.good == false)'
 
-    One fact to a line: a tick, or ! for what deserves a look, or a cross for what keeps uerl_shm
-    from working. The exit code is 1 when there is a cross.
+    Memory, kernel, limits, versions: one fact to a line. A tick is good, ! deserves a look, a cross
+    keeps uerl_shm from working; then the exit code is 1.
     """
     from dataclasses import asdict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,7 +38,7 @@ def top(
         float, typer.Option("--interval-s", min=0.05, help="Seconds between two looks.")
     ] = 1.0,
 ) -> None:
-    """Show steps per second, who waits for whom, and each lane; every second.
+    """Show rates, waits and lanes, every second.
 
     Examples:
         uerl-shm top train
@@ -48,37 +49,44 @@ def top(
     been busy with the same one. A learner that waits most of the time has slow simulators;
     simulators that wait most of the time have a slow learner. --once and --json look twice and end.
     """
-    from uerl_shm.cli.samples import Watch, rates
+    from uerl_shm.cli.samples import Watch
 
     watch = Watch(name)
-    if once or as_json:
-        before = watch.sample()
-        time.sleep(interval_s)
-        found = rates(watch, before, watch.sample())
-        print_json(found) if as_json else console().print(_picture(found, None))
+    if not once and not as_json:
+        _show(watch, interval_s)
         return
-    _show(watch, interval_s)
+    found = next(_rates(watch, interval_s))
+    if as_json:
+        print_json(found)
+    else:
+        console().print(_picture(found, None))
 
 
 def _show(watch: Watch, interval_s: float) -> None:
     from rich.live import Live
 
-    from uerl_shm.cli.samples import rates
     from uerl_shm.errors import SegmentNotFound
 
+    try:
+        if not console().is_terminal:  # a file keeps one picture after the other
+            for found in _rates(watch, interval_s):
+                console().print(_picture(found, None), "")
+        with Live(console=console(), auto_refresh=False, vertical_overflow="crop") as live:
+            for found in _rates(watch, interval_s):
+                live.update(_picture(found, _room()), refresh=True)
+    except SegmentNotFound as error:
+        say(str(error))
+
+
+def _rates(watch: Watch, interval_s: float) -> Iterator[dict[str, Any]]:
+    from uerl_shm.cli.samples import rates
+
     before = watch.sample()
-    with Live(console=console(), auto_refresh=False, vertical_overflow="crop") as live:
-        live.update("looking ...", refresh=True)
-        while True:
-            time.sleep(interval_s)
-            try:
-                after = watch.sample()
-            except SegmentNotFound as error:
-                ended = str(error)
-                break
-            live.update(_picture(rates(watch, before, after), _room()), refresh=True)
-            before = after
-    say(ended)
+    while True:
+        time.sleep(interval_s)
+        after = watch.sample()
+        yield rates(watch, before, after)
+        before = after
 
 
 def _room() -> int:

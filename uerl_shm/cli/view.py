@@ -45,15 +45,16 @@ def view(
         float, typer.Option("--interval-s", min=0.05, help="Seconds between two pictures.")
     ] = 1.0,
 ) -> None:
-    """Write a PNG mosaic of the current frames, each under the number of its env.
+    """Write a PNG mosaic of the current frames.
 
     Examples:
         uerl-shm view train
         uerl-shm view train --array depth -o depth.png
         uerl-shm view train --watch
 
-    Nobody is slowed down: frames are copied, and copies that were torn are taken again. Numbers of
-    lanes whose simulator is lost are red, absent agents are dark, envs without a step are empty.
+    Each frame stands under the number of its env, or env.agent. Nobody is slowed down: frames are
+    copied, and copies that were torn are taken again. Numbers are red where the simulator is lost,
+    absent agents are dark, envs without a step are empty.
     """
     from uerl_shm.cli.frames import Frames
 
@@ -80,7 +81,7 @@ def _said(frames: Frames, found: View, path: Path) -> str:
     span = ""
     if found.value_range is not None:
         near, far = found.value_range
-        span = f", {near:g} (bright) to {far:g} (dark)"
+        span = f", {near:.3g} (bright) to {far:.3g} (dark)"
     return (
         f"wrote {path}  {width}x{height}, {frames.array} of group {frames.group} as {frames.kind}"
         f"{span}, {found.shown} of {found.total} rows"
