@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     bug = argc > 1 ? argv[1] : "none";
     if (uerl_describe(is("no-json") ? "{\"groups\": oops}" : spec) == 1)
         return 0;
-    if (uerl_simulator_attach(&simulator, NULL, -1, INT64_C(10000000000)) != UERL_OK) {
+    if (uerl_simulator_attach(&simulator, NULL, -1, INT64_C(1000000000)) != UERL_OK) {
         fprintf(stderr, "%s\n", uerl_last_error());
         return 1;
     }
