@@ -112,6 +112,7 @@ static int open_and_map(struct uerl_segment *segment, const char *path, bool rea
 void uerl_segment_begin(struct uerl_segment *segment, const char *name)
 {
     memset(segment, 0, sizeof *segment);
+    segment->owner = getpid();
     snprintf(segment->name, sizeof segment->name, "%s", name);
     segment->lock_fd = -1;
     segment->file_fd = -1;
@@ -192,10 +193,16 @@ void uerl_segment_unlock(struct uerl_segment *segment)
     segment->file_fd = -1;
 }
 
+bool uerl_segment_inherited(const struct uerl_segment *segment)
+{
+    return segment->owner != getpid();
+}
+
 void uerl_segment_close(struct uerl_segment *segment)
 {
-    /* Unmap first: a free lock promises that nothing of this process can be stored any more. */
-    if (segment->base != NULL && segment->own_mapping)
+    /* Unmap first: a free lock promises that nothing of this process can be stored any more. In a
+     * forked child there may be something else by now where the mapping was. */
+    if (segment->base != NULL && segment->own_mapping && !uerl_segment_inherited(segment))
         munmap(segment->base, segment->bytes);
     segment->base = NULL;
     uerl_segment_unlock(segment);
@@ -207,6 +214,8 @@ void uerl_segment_close(struct uerl_segment *segment)
 
 void uerl_segment_unlink(const struct uerl_segment *segment)
 {
+    if (uerl_segment_inherited(segment))
+        return;
     char path[UERL_PATH_BYTES];
     struct stat file;
     uerl_segment_path(path, segment->name);

@@ -16,6 +16,7 @@ extern "C" {
 /* A segment in this process. */
 struct uerl_segment {
     char name[UERL_NAME_BYTES + 1];
+    pid_t owner; /* process that mapped it: a fork of it has neither the mapping nor the locks */
     uint8_t *base;
     uint64_t bytes;  /* of the mapping */
     bool own_mapping; /* false: an engine made it and unmaps it */
@@ -47,6 +48,9 @@ int uerl_segment_open(struct uerl_segment *segment, const char *name, bool read_
 /* As uerl_segment_open(), over a mapping that the engine made. */
 int uerl_segment_adopt(struct uerl_segment *segment, const char *name, void *mapping,
                        uint64_t bytes);
+
+/* Was this mapped before a fork, by another process? Then nothing of it may be touched. */
+bool uerl_segment_inherited(const struct uerl_segment *segment);
 
 /* Lets go of the locks and the mapping; leaves the name alone. */
 void uerl_segment_close(struct uerl_segment *segment);

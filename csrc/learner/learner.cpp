@@ -70,6 +70,7 @@ Learner::~Learner() { close(); }
 void Learner::close() {
     if (closed_) return;
     closed_ = true;
+    if (uerl_segment_inherited(&memory_->segment)) return;  // a forked child ends: not the learner
     std::vector<uint32_t> all(num_lanes());
     for (uint32_t lane = 0; lane < num_lanes(); lane++) {
         all[lane] = lane;
