@@ -3,12 +3,12 @@
 #include <cstring>
 
 #include "core/atomics.h"
-#include "learner.hpp"
 #include "core/ring.h"
+#include "learner.hpp"
 
 namespace uerl {
 
-// Slots --------------------------------------------------------------------------------------------
+// Slots -------------------------------------------------------------------------------------------
 
 bool Learner::free_for(uint32_t slot, uint32_t index) const {
     const Lane& lane = lanes_[index];

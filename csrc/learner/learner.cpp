@@ -123,7 +123,7 @@ std::string Learner::message_of(uint32_t lane) const {
     return text;
 }
 
-// Results ------------------------------------------------------------------------------------------
+// Results -----------------------------------------------------------------------------------------
 
 void Learner::take_result(uint32_t index) {
     Lane& lane = lanes_[index];
@@ -134,6 +134,7 @@ void Learner::take_result(uint32_t index) {
     if (lane.outstanding == 2 && result.sequence == lane.sequence - 1) {
         lane.outstanding = 1;
         stats.superseded++;
+        end_fill(lane.overtaken);
         return;
     }
     if (result.generation != lane.generation || lane.outstanding == 0 ||
@@ -141,6 +142,7 @@ void Learner::take_result(uint32_t index) {
         stats.violations++;
         return;
     }
+    if (lane.outstanding == 2) end_fill(lane.overtaken);
     lane.outstanding = 0;
     lane.message_outstanding = false;
     lane.failed = result.status != UERL_RESULT_OK;
@@ -224,7 +226,7 @@ void Learner::count_delivery(uint64_t rows, bool whole, uint32_t slot) {
     store_relaxed_u64(&header_->copied_batches, stats.copied_batches);
 }
 
-// Waiting ------------------------------------------------------------------------------------------
+// Waiting -----------------------------------------------------------------------------------------
 
 namespace {
 
@@ -255,8 +257,8 @@ void Learner::sleep_slice(uint32_t need, int64_t slice_ns) {
     if (ready >= need) return;
     store_relaxed_u32(&header_->wake_at, count + (need - ready));
     store_relaxed_u32(&header_->sleeping, 1);
-    // [Q] Announce the sleep before the last look at the rings; a simulator publishes before it looks
-    // for a sleeper. Pairs with [P] in the simulator.
+    // [Q] Announce the sleep before the last look at the rings; a simulator publishes before it
+    // looks for a sleeper. Pairs with [P] in the simulator.
     fence_seq_cst();
     if (num_ready() < need)
         uerl_futex_wait(&header_->finished_count, count, UERL_FUTEX_ALL_BITS, slice_ns);
@@ -271,9 +273,10 @@ void Learner::add_wait_ns(uint64_t wait_ns) {
 void Learner::check_failed_ready() const {
     for (const uint32_t lane : ready_)
         if (lanes_[lane].failed)
-            throw Error(UERL_E_CLOSED,
-                        "simulator of lane " + std::to_string(lane) + " failed: " + message_of(lane),
-                        {lane});
+            throw Error(
+                UERL_E_CLOSED,
+                "simulator of lane " + std::to_string(lane) + " failed: " + message_of(lane),
+                {lane});
 }
 
 void Learner::check_failures() {
@@ -289,10 +292,10 @@ void Learner::check_failures() {
     num_ready();
     if (lost.empty()) return;
     stats.lost += lost.size();
-    throw Error(UERL_E_CLOSED,
-                "simulator of lane " + list_lanes(lost) +
-                    " is gone, expected a result of its command",
-                lost);
+    throw Error(
+        UERL_E_CLOSED,
+        "simulator of lane " + list_lanes(lost) + " is gone, expected a result of its command",
+        lost);
 }
 
 }  // namespace uerl

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/segment.h"
-#include "slots.hpp"
 #include "core/wait.h"
+#include "slots.hpp"
 
 namespace uerl {
 
@@ -72,10 +72,11 @@ struct Lane {
     uint32_t generation = 0;  // of the simulator that is commanded; 0: none yet
     uint32_t write_index = 0;
     uint32_t read_index = 0;
-    uint64_t sequence = 0;  // of the last command
-    uint32_t slot = 0;      // where the last delivered rows stand
-    bool has_rows = false;  // were any delivered?
-    uint32_t target = 0;    // where the outstanding command's rows will stand
+    uint64_t sequence = 0;     // of the last command
+    uint32_t slot = 0;         // where the last delivered rows stand
+    bool has_rows = false;     // were any delivered?
+    uint32_t target = 0;       // where the outstanding command's rows will stand
+    uint32_t overtaken = 0;    // where those of the command stand that a reset overtook
     uint32_t outstanding = 0;  // commands without a result: 0, 1, or 2 when a reset overtook
     bool ready = false;
     bool failed = false;  // the simulator reported that it cannot go on
@@ -130,13 +131,13 @@ class Learner {
     bool was_reset(uint32_t env) const { return was_reset_[env]; }
 
     // Waiting. need: ready lanes wanted. All may be called again and again.
-    uint32_t num_ready();  // looks at the rings
+    uint32_t num_ready();           // looks at the rings
     uint32_t num_pending() const {  // outstanding or ready
         return static_cast<uint32_t>(outstanding_.size() + ready_.size());
     }
     bool wait_busy(uint32_t need, int64_t deadline_ns);
     void sleep_slice(uint32_t need, int64_t slice_ns);
-    void check_failures();  // throws Error when a lane failed or is lost
+    void check_failures();            // throws Error when a lane failed or is lost
     void check_failed_ready() const;  // throws Error when a ready lane's simulator gave up
     std::vector<uint32_t> silent_lanes() const { return outstanding_; }
     void add_wait_ns(uint64_t wait_ns);
@@ -198,7 +199,7 @@ class Learner {
     std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
     std::vector<uint32_t> taken_;        // lanes that the last take() made idle
     std::vector<uint8_t> ended_, started_, was_reset_, skipped_;  // of each env
-    std::vector<uint32_t> filling_;                     // lanes that write to a slot
+    std::vector<uint32_t> filling_;                               // lanes that write to a slot
     std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_,
         outcome_fields_;
     std::vector<std::vector<double>> parameters_;  // of each parameter field and env
