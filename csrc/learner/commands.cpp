@@ -80,7 +80,7 @@ void Learner::end_fill(uint32_t slot) {
     store_release_u32(&slot_epochs_[slot], slot_epochs_[slot] + 1);
 }
 
-// Commands -----------------------------------------------------------------------------------------
+// Commands ----------------------------------------------------------------------------------------
 
 void Learner::publish(uint32_t index, uint32_t kind, uint32_t slot, uint32_t action_slot) {
     Lane& lane = lanes_[index];
@@ -92,13 +92,11 @@ void Learner::publish(uint32_t index, uint32_t kind, uint32_t slot, uint32_t act
 
 void Learner::command(uint32_t index, uint32_t slot, uint32_t action_slot) {
     Lane& lane = lanes_[index];
-    if (lane.outstanding == 0) {
+    if (lane.outstanding == 0)
         outstanding_.push_back(index);
-        begin_fill(slot);
-    } else if (slot != lane.target) {
-        end_fill(lane.target);
-        begin_fill(slot);
-    }
+    else
+        lane.overtaken = lane.target;
+    begin_fill(slot);
     lane.target = slot;
     lane.outstanding++;
     publish(index, UERL_COMMAND_GO, slot, action_slot);
@@ -107,8 +105,8 @@ void Learner::command(uint32_t index, uint32_t slot, uint32_t action_slot) {
 void Learner::broadcast(const std::vector<uint32_t>& lanes) {
     store_relaxed_u32(&header_->command_epoch, header_->command_epoch + 1);
     store_relaxed_u64(&header_->progress, header_->progress + 1);
-    // [L] Publish before the look for sleepers; a simulator announces its sleep before its last look
-    // at the ring. Pairs with [S] in the simulator.
+    // [L] Publish before the look for sleepers; a simulator announces its sleep before its last
+    // look at the ring. Pairs with [S] in the simulator.
     fence_seq_cst();
     if (load_relaxed_u32(&header_->num_waiting) == 0) return;
     uint32_t bits = 0;
@@ -212,14 +210,15 @@ void Learner::send_skip(const std::vector<uint32_t>& lanes) {
     broadcast(lanes);
 }
 
-// Resets -------------------------------------------------------------------------------------------
+// Resets ------------------------------------------------------------------------------------------
 
 bool Learner::resettable(const std::vector<uint8_t>& mask) {
     num_ready();
     for (uint32_t env = 0; env < num_envs(); env++) {
         const Lane& lane = lanes_[env / envs_per_lane()];
         // One superseding command for a lane; and its message area may still be being read.
-        if (mask[env] && (lane.outstanding > 1 || (lane.outstanding == 1 && lane.message_outstanding)))
+        if (mask[env] &&
+            (lane.outstanding > 1 || (lane.outstanding == 1 && lane.message_outstanding)))
             return false;
     }
     return true;
@@ -227,11 +226,10 @@ bool Learner::resettable(const std::vector<uint8_t>& mask) {
 
 void Learner::write_message(uint32_t index, const std::string& bytes) {
     if (bytes.size() > segment().header.message_bytes)
-        throw Error(UERL_E_INVALID,
-                    "reset options have " + std::to_string(bytes.size()) +
-                        " bytes as JSON, expected at most " +
-                        std::to_string(segment().header.message_bytes) +
-                        ": raise message_bytes in the spec");
+        throw Error(UERL_E_INVALID, "reset options have " + std::to_string(bytes.size()) +
+                                        " bytes as JSON, expected at most " +
+                                        std::to_string(segment().header.message_bytes) +
+                                        ": raise message_bytes in the spec");
     uerl_message* area = uerl_segment_message_to_simulator(&segment(), index);
     uerl_lane_commands* shared = uerl_segment_commands(&segment(), index);
     std::memcpy(area + 1, bytes.data(), bytes.size());
@@ -286,7 +284,7 @@ void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
         started_[env] = 1;
         ended_[env] = 0;
     }
-    if (lane.ready) { // its result was not delivered, and never will be
+    if (lane.ready) {  // its result was not delivered, and never will be
         lane.ready = false;
         ready_.erase(std::find(ready_.begin(), ready_.end(), index));
         stats.superseded++;
@@ -339,10 +337,11 @@ void Learner::send_reset(const std::vector<uint8_t>& mask, const std::vector<int
     broadcast(asked);
 }
 
-// Rollouts -----------------------------------------------------------------------------------------
+// Rollouts ----------------------------------------------------------------------------------------
 
 bool Learner::block_free(uint32_t first, uint32_t num_steps, uint32_t except) const {
-    if (first + num_steps > memory_->slots.num_slots()) return false;
+    const uint32_t num_slots = memory_->slots.num_slots();
+    if (num_steps > num_slots || first > num_slots - num_steps) return false;
     for (uint32_t slot = first; slot < first + num_steps; slot++)
         if (slot != except && memory_->slots.held(slot)) return false;
     return can_hold({first, 0, num_lanes()}, num_steps);
