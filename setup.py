@@ -2,8 +2,7 @@
 
 csrc/core -> uerl_shm/lib/libuerl_shm.a, linked into all that follows
 csrc/learner -> uerl_shm/_core (pybind11), uerl_shm.h -> uerl_shm/_simulator (cffi)
-csrc/simulators, csrc/launch -> uerl_shm/bin/uerl-{sim,launch}
-examples/*.py -> uerl_shm/_examples, of a wheel only
+csrc/simulators, csrc/launch -> uerl_shm/bin, examples/*.py -> uerl_shm/_examples (in a wheel)
 """
 
 import os
@@ -28,10 +27,9 @@ CORE = Extension("uerl_shm._core", [], language="c++", extra_link_args=LINK)
 
 
 def is_stale(target: Path) -> bool:
-    inputs = target.with_suffix(".d")  # the compiler's list of what it read (-MMD)
-    if not target.exists() or not inputs.exists():
-        return True
-    paths = [*inputs.read_text().replace("\\\n", " ").split()[1:], "setup.py"]
+    listed = target.with_suffix(".d")  # what the compiler read (-MMD)
+    read = listed.read_text().replace("\\\n", " ").split()[1:] if listed.exists() else [listed]
+    paths = [target, *read, "setup.py"]
     return any(not os.path.exists(p) or os.stat(p).st_mtime > target.stat().st_mtime for p in paths)
 
 

@@ -142,7 +142,7 @@ def test_stub_has_the_names_and_parameters_of_the_compiled_module():
 def test_stub_that_differs_is_found(old, new, faults):
     stub = STUB.read_text()
     assert old in stub
-    assert len(stub_faults(stub.replace(old, new))) == faults
+    assert len(set(stub_faults(stub.replace(old, new))) - set(stub_faults(stub))) == faults
 
 
 def heavy_imports(statement: str) -> set[str]:
