@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "clean_text.hpp"
 #include "core/atomics.h"
 #include "core/error.h"
 #include "core/lock.h"
@@ -117,10 +118,7 @@ std::string Learner::message_of(uint32_t lane) const {
     const uerl_message* area = uerl_segment_message_to_learner(&segment(), lane);
     const uint32_t bytes = load_relaxed_u32(&area->bytes);
     if (bytes > segment().header.message_bytes) return "";
-    std::string text(reinterpret_cast<const char*>(area + 1), bytes);
-    for (char& c : text)  // it goes to a terminal
-        if (static_cast<unsigned char>(c) < 0x20 && c != '\n') c = ' ';
-    return text;
+    return clean_text(std::string(reinterpret_cast<const char*>(area + 1), bytes));
 }
 
 // Results -----------------------------------------------------------------------------------------
