@@ -1,4 +1,4 @@
-"""Many simulators and one learner in one shared-memory segment: vectorised environments without copies.
+"""Many simulators and one learner in one shared-memory segment: batches without copies.
 
     env = uerl_shm.VecEnv("uerl-sim apples", num_envs=16)
 
@@ -72,5 +72,5 @@ def __getattr__(name: str) -> Any:
 
 
 def get_include() -> str:
-    """Return the folder to give a compiler (``-I``) so that a simulator finds uerl_shm/uerl_shm.h."""
+    """Return the folder for a compiler's ``-I``, so that it finds ``uerl_shm/uerl_shm.h``."""
     return str(Path(__file__).parent / "include")

@@ -109,8 +109,9 @@ class Access:
             raise SpecError(
                 f"run_as_user {run_as_user!r} without a simulator to start, expected simulator="
             )
+        self._check_users()
 
-    def check_users(self) -> None:
+    def _check_users(self) -> None:
         """Refuse to start simulators that could not open the segment.
 
         Raises:
@@ -138,7 +139,9 @@ def _gid(group: str | int) -> int:
     try:
         return grp.getgrnam(str(group)).gr_gid
     except KeyError:
-        raise SpecError(f"shm_group {group!r} is unknown, expected a group of this machine") from None
+        raise SpecError(
+            f"shm_group {group!r} is unknown, expected a group of this machine"
+        ) from None
 
 
 def _groups_of(user: str | int, gid: int | None) -> list[int]:

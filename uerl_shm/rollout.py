@@ -24,8 +24,8 @@ class Rollout:
         reward: Shape ``(T, rows)``, float32: what step t brought.
         terminated: Shape ``(T, rows)``, bool.
         truncated: Shape ``(T, rows)``, bool.
-        valid: Shape ``(T, rows)``, bool. False where step t only reset the env (NEXT_STEP: its action
-            was ignored, its reward is 0): leave these rows out of losses and returns.
+        valid: Shape ``(T, rows)``, bool. False where step t only reset the env (NEXT_STEP: its
+            action was ignored, its reward is 0): leave these rows out of losses and returns.
         in_segment: Whether observation and action are views of the segment.
     """
 
@@ -45,7 +45,9 @@ class Rollout:
         self.observation = _by_group(groups, "observation", arrays["observation"], convert)
         self.action = _by_group(groups, "action", arrays["action"], convert)
         for key in ("reward", "terminated", "truncated", "valid"):
-            named = {group.name: convert(array) for group, array in zip(groups, arrays[key])}
+            named = {
+                group.name: convert(array) for group, array in zip(groups, arrays[key], strict=True)
+            }
             setattr(self, key, named if len(groups) > 1 else named[groups[0].name])
         return self
 
@@ -55,7 +57,7 @@ class Rollout:
 
     @property
     def next_observation(self) -> Any:
-        """Observation after the last step, shape ``(rows, *spec.shape)``: what to bootstrap from."""
+        """Observation after the last step, ``(rows, *spec.shape)``: what to bootstrap from."""
         return self._env._current()[0]
 
     reward: Any

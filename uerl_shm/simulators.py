@@ -132,7 +132,9 @@ class Simulators:
                 f"start them with UERL_SHM_NAME={self._name} where they share /dev/shm with this "
                 "process, or raise startup_timeout_s="
             )
-        return text + "raise startup_timeout_s=, or read their logs\n" + self.launcher.report(lanes[0])
+        return (
+            text + "raise startup_timeout_s=, or read their logs\n" + self.launcher.report(lanes[0])
+        )
 
     def explain(self, lane: int, text: str) -> str:
         """Return `text` with what is known of the lane's simulator: command, status, last lines."""
@@ -159,6 +161,6 @@ class Simulators:
             time.sleep(_POLL_S)
 
     def close(self) -> None:
-        """End the simulators that were started; the segment is closed already, so most just leave."""
+        """End the simulators that were started; the segment is closed, so most just leave."""
         if self.launcher is not None:
             self.launcher.close(_GRACE_S)

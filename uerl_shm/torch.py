@@ -40,8 +40,6 @@ def converters(device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]
         return (*[tree(part) for part in arrays], _info(info))
 
     def _info(info: dict[str, Any]) -> dict[str, Any]:
-        return {
-            key: value if key.startswith("_") else tree(value) for key, value in info.items()
-        }
+        return {key: value if key.startswith("_") else tree(value) for key, value in info.items()}
 
     return convert, batch

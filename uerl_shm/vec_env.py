@@ -5,25 +5,32 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium.error import ClosedEnvironmentError
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
-from uerl_shm import _core
-from uerl_shm import segment as segments
 from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError, StepTimeout
-from uerl_shm.launcher import Launcher, Simulator, describe
+from uerl_shm.launcher import Launcher, Simulator
 from uerl_shm.options import Access, checked_choice, checked_seconds, reset_mask_of, seeds_of
 from uerl_shm.rollout import Rollout
 from uerl_shm.simulators import Simulators
 from uerl_shm.spec import EnvSpec
+from uerl_shm.vec_making import (
+    Closed,
+    Rows,
+    Unborn,
+    checked_autoreset_mode,
+    checked_name,
+    converters,
+    create_core,
+    space_of,
+    spec_from,
+)
 
 __all__ = ["StepBatch", "VecEnv"]
 
@@ -61,8 +68,8 @@ class VecEnv(VectorEnv):
         spec: `EnvSpec`, its JSON as a dict, or the path of a JSON file. None asks the simulator.
         name: Segment name, as in /dev/shm; None makes one up.
         envs_per_simulator: Worlds that each simulator holds.
-        slots: Batches the segment can hold, at least 2. 4 keep a loop that holds two batches free of
-            copies; ``2 * T + 2`` are for rollouts of T steps.
+        slots: Batches the segment can hold, at least 2. 4 keep a loop that holds two batches free
+            of copies; ``2 * T + 2`` are for rollouts of T steps.
         autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, or gymnasium's enum.
         output: ``"numpy"`` (rewards float64) or ``"torch"`` (tensors over the same memory, rewards
             float32).
@@ -117,120 +124,66 @@ class VecEnv(VectorEnv):
         max_parallel_starts: int | None = None,
         parameters: Mapping[str, float] | None = None,
     ) -> None:
-        self._core: Any = _Unborn()
-        self.autoreset_mode = AutoresetMode(checked_choice(
-            "autoreset_mode", getattr(autoreset_mode, "value", autoreset_mode),
-            segments.AUTORESET_MODES,
-        ))
+        self._core: Any = Unborn()
+        self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
         checked_choice("output", output, ("numpy", "torch"))
         checked_choice("on_death", on_death, ("restart", "mask", "raise"))
-        checked_choice("render_mode", render_mode, (None, "rgb_array"))
         checked_seconds("step_deadline_s", step_deadline_s)
         self._timeout_s = checked_seconds("timeout_s", timeout_s)
+        patience_s = checked_seconds("startup_timeout_s", startup_timeout_s)
         access = Access(shm_mode, shm_group, run_as_user, starts=simulator is not None)
-        if simulator is not None:
-            access.check_users()
-        self.segment_name = segments.new_name() if name is None else name
-        _core.check_name(self.segment_name)
-        self._spec = _spec_from(
-            spec, simulator, environ, cwd, startup_timeout_s, run_as_user
-        )
+        self.segment_name = checked_name(name)
+        self._spec = spec_from(spec, simulator, environ, cwd, patience_s, run_as_user)
         self.spec: Any = self._spec  # gymnasium.make_vec() puts its registration here
-        self._count_rows(num_envs, envs_per_simulator)
-        self.single_observation_space = self._space("observation", batched=False)
-        self.single_action_space = self._space("action", batched=False)
-        self.render_mode = render_mode
-        self.metadata = {
-            "autoreset_mode": self.autoreset_mode,
-            "render_modes": ["rgb_array"] if self._spec.render else [],
-            "render_fps": self._spec.render_fps,
-        }
+        self._rows = Rows(self._spec, num_envs, envs_per_simulator)
+        self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
+        self._introduce(render_mode)
+        self._convert, self._convert_batch = converters(output, device)
+        launcher = None
+        if simulator is not None:
+            users = {"run_as_user": run_as_user, "log_dir": log_dir, "environ": environ, "cwd": cwd}
+            lanes = self._rows.num_lanes
+            launcher = Launcher(simulator, name=self.segment_name, num_lanes=lanes, **users)
+        torch, mode = output == "torch", self.autoreset_mode
+        kinds = {"slots": slots, "autoreset_mode": mode, "torch": torch, "copy": copy}
+        self._core = create_core(self._spec, self._rows, access, name=self.segment_name, **kinds)
+        self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, launcher)
+        self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
+        try:
+            self._set_parameters({**self._spec.parameters, **(parameters or {})})
+            self._simulators.start(patience_s, max_parallel_starts)
+        except BaseException:
+            self.close()
+            raise
+
+    def _introduce(self, render_mode: str | None) -> None:
+        """Set what Gymnasium and its wrappers look at."""
+        checked_choice("render_mode", render_mode, (None, "rgb_array"))
         if render_mode is not None and self._spec.render is None:
             raise SpecError(
                 f"render_mode {render_mode!r} without a picture to show, expected an observation "
                 "array of dtype uint8 and shape (height, width, 3): add one to the spec"
             )
-        self._convert, self._convert_batch = _converters(output, device)
-        launcher = None
-        if simulator is not None:
-            launcher = Launcher(
-                simulator, name=self.segment_name, num_lanes=self._num_lanes, environ=environ,
-                cwd=cwd, log_dir=log_dir, run_as_user=run_as_user,
-            )
-        self._core = self._create_segment(slots, output == "torch", copy, access)
-        self._simulators = Simulators(self._core, self.segment_name, self._num_lanes, launcher)
-        self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
-        try:
-            self._set_parameters({**self._spec.parameters, **(parameters or {})})
-            self._simulators.start(
-                checked_seconds("startup_timeout_s", startup_timeout_s), max_parallel_starts
-            )
-        except BaseException:
-            self.close()
-            raise
-
-    # Making --------------------------------------------------------------------------------------
-
-    def _count_rows(self, num_envs: int, envs_per_simulator: int) -> None:
-        groups = self._spec.groups
-        rows_per_world = groups[0].agents if len(groups) == 1 else 1
-        for what, count, unit in (
-            ("num_envs", num_envs, rows_per_world),
-            ("num_envs", num_envs, rows_per_world * max(envs_per_simulator, 1)),
-            ("envs_per_simulator", envs_per_simulator, 1),
-        ):
-            if count < 1 or count % unit:
-                raise SpecError(
-                    f"{what} {count}, expected a positive multiple of {unit} ({rows_per_world} rows "
-                    f"of each world, {envs_per_simulator} worlds of each simulator)"
-                )
-        self.num_envs = num_envs
-        self.num_worlds = num_envs // rows_per_world
-        self._rows_per_world = rows_per_world
-        self._num_lanes = self.num_worlds // envs_per_simulator
-        self._envs_per_simulator = envs_per_simulator
-
-    def _space(self, kind: str, batched: bool) -> gymnasium.Space[Any]:
-        spaces = {}
-        for group in self._spec.groups:
-            space = getattr(group, f"{kind}_space")()
-            rows = self.num_worlds * group.agents
-            spaces[group.name] = batch_space(space, rows) if batched else space
-        names = list(spaces)
-        return gymnasium.spaces.Dict(spaces) if len(names) > 1 else spaces[names[0]]
+        self.render_mode = render_mode
+        self.single_observation_space = space_of(self._spec, "observation", None)
+        self.single_action_space = space_of(self._spec, "action", None)
+        self.metadata = {
+            "autoreset_mode": self.autoreset_mode,
+            "render_modes": ["rgb_array"] if self._spec.render else [],
+            "render_fps": self._spec.render_fps,
+        }
 
     # Made when asked for: Gymnasium's batched Box holds bounds for every element of the batch.
 
     @cached_property
     def observation_space(self) -> gymnasium.Space[Any]:  # type: ignore[override]
         """Space of a batch of observations."""
-        return self._space("observation", batched=True)
+        return space_of(self._spec, "observation", self.num_worlds)
 
     @cached_property
     def action_space(self) -> gymnasium.Space[Any]:  # type: ignore[override]
         """Space of a batch of actions."""
-        return self._space("action", batched=True)
-
-    def _create_segment(self, slots: int, torch: bool, copy: bool, access: Access) -> Any:
-        spec, mode = self._spec, self.autoreset_mode.value
-        launch = {"autoreset_mode": mode, "envs_per_simulator": self._envs_per_simulator}
-        return _core.Learner(
-            name=self.segment_name,
-            mode=access.mode,
-            gid=access.gid,
-            num_lanes=self._num_lanes,
-            envs_per_lane=self._envs_per_simulator,
-            slots=slots,
-            autoreset_mode=segments.AUTORESET_MODES[mode],
-            message_bytes=spec.message_bytes,
-            groups=segments.groups_of(spec),
-            fields=segments.fields_of(spec, mode),
-            text=segments.text_of(spec, launch),
-            action_checks=segments.action_checks_of(spec),
-            wide_rewards=not torch,
-            writable=torch,
-            copy=copy,
-        )
+        return space_of(self._spec, "action", self.num_worlds)
 
     def _set_parameters(self, values: Mapping[str, Any]) -> None:
         names = list(self._spec.parameters)
@@ -242,7 +195,7 @@ class VecEnv(VectorEnv):
             array = np.broadcast_to(np.asarray(value, np.float64), (self.num_worlds,))
             self._core.set_parameter(names.index(name), array.tolist())
 
-    # Stepping ------------------------------------------------------------------------------------
+    # Stepping -----------------------------------------------------------------------------------
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Send every env its action and wait for every env's step.
@@ -322,11 +275,11 @@ class VecEnv(VectorEnv):
         Returns:
             ``(observation, info)``, one row for each env.
         """
-        seeds = seeds_of(seed, self.num_envs, self._rows_per_world)
+        seeds = seeds_of(seed, self.num_envs, self._rows.per_world)
         if isinstance(seed, (int, np.integer)):
             self._np_random, self._np_random_seed = seeding.np_random(int(seed))
         rest = dict(options or {})
-        mask = reset_mask_of(rest, self.num_envs, self._rows_per_world)
+        mask = reset_mask_of(rest, self.num_envs, self._rows.per_world)
         self._set_parameters(rest.pop("parameters", {}))
         try:
             text = json.dumps(rest) if rest else ""
@@ -359,10 +312,10 @@ class VecEnv(VectorEnv):
     def _current(self) -> Any:
         return self._convert_batch(self._core.current())
 
-    # Looking -------------------------------------------------------------------------------------
+    # Looking ------------------------------------------------------------------------------------
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """Return the last picture of each world: ``(height, width, 3)`` uint8 arrays of their own."""
+        """Return each world's last picture: ``(height, width, 3)`` uint8 arrays of their own."""
         name = self._spec.render
         if self.render_mode is None or name is None:
             raise SpecError("render() without a render mode, expected render_mode='rgb_array'")
@@ -379,16 +332,16 @@ class VecEnv(VectorEnv):
         """Return counters since the start.
 
         steps (rows delivered), batches, copied_batches, gathered_rows, copied_rows, superseded,
-        discarded, violations, late, lost, wait_s (seconds spent waiting), held_slots, segment_bytes.
+        discarded, violations, late, lost, wait_s (seconds of waiting), held_slots, segment_bytes.
         """
         return {**self._core.stats(), "segment_bytes": self._core.segment_bytes}
 
-    # Ending --------------------------------------------------------------------------------------
+    # Ending -------------------------------------------------------------------------------------
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the simulators and remove the segment; arrays that are still held stay readable."""
         self._finalizer()
-        self._core = _Closed()
+        self._core = Closed()
 
     def __repr__(self) -> str:
         """Name the env, its rows and its segment."""
@@ -398,53 +351,6 @@ class VecEnv(VectorEnv):
         )
 
 
-class _Unborn:
-    """Stands for the learner until there is one, so that a failed constructor can be closed."""
-
-
-class _Closed:
-    """Stands for the learner of a closed env: every use says so."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise ClosedEnvironmentError(
-            f"{name} was called on a closed env, expected an open one: make a new one"
-        )
-
-
 def _close(core: Any, simulators: Simulators) -> None:
     core.close()
     simulators.close()
-
-
-def _spec_from(
-    spec: Any, simulator: Any, environ: Any, cwd: Any, timeout_s: float, run_as_user: Any
-) -> EnvSpec:
-    if isinstance(spec, EnvSpec):
-        return spec
-    if isinstance(spec, Mapping):
-        return EnvSpec.from_json(spec)
-    if spec is not None:
-        return EnvSpec.load(spec)
-    if simulator is None:
-        raise SpecError(
-            "no spec and no simulator to ask, expected spec= when simulators attach by themselves: "
-            "write one with `uerl-shm describe COMMAND`"
-        )
-    return describe(
-        simulator, environ=environ, cwd=cwd, timeout_s=timeout_s, run_as_user=run_as_user
-    )
-
-
-def _converters(output: str, device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Return what turns one array, and one batch, into the caller's kind."""
-    if output == "numpy":
-        if device is not None:
-            raise SpecError(f"device {device!r} with output='numpy', expected output='torch'")
-        return _same, _same
-    from uerl_shm import torch as torch_output
-
-    return torch_output.converters(device)
-
-
-def _same(value: Any) -> Any:
-    return value

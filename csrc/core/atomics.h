@@ -1,5 +1,6 @@
 /* atomics.h: the only file that names a memory order. Plain integers in shared memory are accessed
- * through these calls alone; whoever calls an acquire, a release or a fence says what it pairs with.
+ * through these calls alone; whoever calls an acquire, a release or a fence says what it pairs
+ * with.
  *
  * Compiler builtins rather than _Atomic: the same structs are read by C, C++ and cffi. */
 #ifndef UERL_ATOMICS_H
@@ -53,8 +54,8 @@ static inline uint32_t add_relaxed_u32(uint32_t *word, uint32_t difference)
     return __atomic_add_fetch(word, difference, __ATOMIC_RELAXED);
 }
 
-/* Orders a store before a later load of another word, which nothing weaker does: publish, fence, look
- * for sleepers on one side; announce sleep, fence, look for work on the other. */
+/* Orders a store before a later load of another word, which nothing weaker does: publish, fence,
+ * look for sleepers on one side; announce sleep, fence, look for work on the other. */
 static inline void fence_seq_cst(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

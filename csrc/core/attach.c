@@ -14,7 +14,8 @@
 #define RETRY_NS 5000000 /* between two looks for a segment or a lane */
 
 /* A taken lane is waited for only as long as a dead predecessor may need to go (its memory is freed
- * at about 0.13 s a GiB, a core dump is written at about 3 s a GiB): a living one will not leave. */
+ * at about 0.13 s a GiB, a core dump is written at about 3 s a GiB): a living one will not leave.
+ */
 #define TAKEN_LANE_NS INT64_C(10000000000)
 
 static int32_t find_field(const struct uerl_segment *segment, uint32_t group, uint32_t role)
@@ -41,7 +42,8 @@ static int find_fixed_fields(uerl_simulator *simulator)
         const struct uerl_fixed_fields *fixed = &simulator->fixed[group];
         if (fixed->control < 0 || fixed->seed < 0 || fixed->reward < 0 || fixed->terminated < 0 ||
             fixed->truncated < 0)
-            return uerl_fail(UERL_E_LAYOUT, "group %s lacks control, seed, reward, terminated or "
+            return uerl_fail(UERL_E_LAYOUT,
+                             "group %s lacks control, seed, reward, terminated or "
                              "truncated: the learner is older or damaged",
                              segment->groups[group].name);
     }
@@ -53,8 +55,10 @@ static int take_lane(uerl_simulator *simulator, int32_t lane)
     const struct uerl_segment *segment = &simulator->segment;
     const uint32_t num_lanes = segment->header.num_lanes;
     if (lane >= 0 && (uint32_t)lane >= num_lanes)
-        return uerl_fail(UERL_E_INVALID, "lane is %d, segment %s has lanes 0 to %u: set "
-                         UERL_ENV_LANE " to one of them", lane, segment->name, num_lanes - 1);
+        return uerl_fail(UERL_E_INVALID,
+                         "lane is %d, segment %s has lanes 0 to %u: set " UERL_ENV_LANE
+                         " to one of them",
+                         lane, segment->name, num_lanes - 1);
     const uint32_t first = lane < 0 ? 0 : (uint32_t)lane;
     const uint32_t end = lane < 0 ? num_lanes : first + 1;
     for (uint32_t i = first; i < end; i++) {
@@ -67,10 +71,14 @@ static int take_lane(uerl_simulator *simulator, int32_t lane)
             return error;
     }
     if (lane < 0)
-        return uerl_fail(UERL_E_EXISTS, "all %u lanes of segment %s are taken: raise num_envs, or "
-                         "start fewer simulators", num_lanes, segment->name);
-    return uerl_fail(UERL_E_EXISTS, "lane %d of segment %s is taken by another simulator: give each "
-                     "simulator a lane of its own", lane, segment->name);
+        return uerl_fail(UERL_E_EXISTS,
+                         "all %u lanes of segment %s are taken: raise num_envs, or "
+                         "start fewer simulators",
+                         num_lanes, segment->name);
+    return uerl_fail(UERL_E_EXISTS,
+                     "lane %d of segment %s is taken by another simulator: give each "
+                     "simulator a lane of its own",
+                     lane, segment->name);
 }
 
 /* Prefaults this lane's rows, so that the first steps do not pay 2 us for each page. */
@@ -123,9 +131,8 @@ static int try_attach(uerl_simulator **out, const char *name, int32_t lane, void
     uerl_simulator *simulator = calloc(1, sizeof *simulator);
     if (simulator == NULL)
         return uerl_fail(UERL_E_SYSTEM, "no memory for a simulator");
-    int error = mapping == NULL
-                    ? uerl_segment_open(&simulator->segment, name, false)
-                    : uerl_segment_adopt(&simulator->segment, name, mapping, bytes);
+    int error = mapping == NULL ? uerl_segment_open(&simulator->segment, name, false)
+                                : uerl_segment_adopt(&simulator->segment, name, mapping, bytes);
     if (error != UERL_OK) {
         free(simulator);
         return error;
@@ -144,7 +151,8 @@ static int names_from_environment(const char **name, int32_t *lane)
     if (*name == NULL)
         *name = getenv(UERL_ENV_NAME);
     if (*name == NULL || **name == '\0')
-        return uerl_fail(UERL_E_INVALID, "no segment name, expected an argument or " UERL_ENV_NAME
+        return uerl_fail(UERL_E_INVALID,
+                         "no segment name, expected an argument or " UERL_ENV_NAME
                          " in the environment: start this simulator from a learner, or name the "
                          "learner's segment");
     const char *text = getenv(UERL_ENV_LANE);
@@ -152,8 +160,10 @@ static int names_from_environment(const char **name, int32_t *lane)
         char *end;
         const long value = strtol(text, &end, 10);
         if (*end != '\0' || value < 0 || value >= UERL_MAX_LANES)
-            return uerl_fail(UERL_E_INVALID, UERL_ENV_LANE " is '%.40s', expected a number from 0: "
-                             "set it to this simulator's lane", text);
+            return uerl_fail(UERL_E_INVALID,
+                             UERL_ENV_LANE " is '%.40s', expected a number from 0: "
+                                           "set it to this simulator's lane",
+                             text);
         *lane = (int32_t)value;
     }
     return UERL_OK;
@@ -242,13 +252,13 @@ static int mismatch(const struct uerl_field *field, uint32_t role, uint32_t dtyp
     return uerl_fail(UERL_E_LAYOUT,
                      "array %s is %s %s (role %u) in the learner's spec, the simulator has %s %s "
                      "(role %u): rebuild the simulator, or give the learner its spec "
-                     "(uerl-shm describe)", field->name, uerl_dtype_name(field->dtype), theirs,
-                     field->role, uerl_dtype_name(dtype), ours, role);
+                     "(uerl-shm describe)",
+                     field->name, uerl_dtype_name(field->dtype), theirs, field->role,
+                     uerl_dtype_name(dtype), ours, role);
 }
 
 int32_t uerl_simulator_bind(uerl_simulator *simulator, const char *group, const char *name,
-                            uint32_t role, uint32_t dtype, uint32_t num_dims,
-                            const uint64_t *shape)
+                            uint32_t role, uint32_t dtype, uint32_t num_dims, const uint64_t *shape)
 {
     const struct uerl_segment *segment = &simulator->segment;
     for (uint32_t i = 0; i < segment->header.num_fields; i++) {
@@ -265,8 +275,8 @@ int32_t uerl_simulator_bind(uerl_simulator *simulator, const char *group, const 
     }
     return uerl_fail(UERL_E_NOT_FOUND,
                      "array %s of group %s is not in the learner's spec: give the learner this "
-                     "simulator's spec (uerl-shm describe)", name,
-                     group == NULL ? segment->groups[0].name : group);
+                     "simulator's spec (uerl-shm describe)",
+                     name, group == NULL ? segment->groups[0].name : group);
 }
 
 int uerl_simulator_ready(uerl_simulator *simulator)
@@ -277,11 +287,11 @@ int uerl_simulator_ready(uerl_simulator *simulator)
         return uerl_fail(UERL_E_INVALID, "ready() was called twice, expected once after attach");
     for (uint32_t i = 0; i < segment->header.num_fields; i++)
         if (segment->fields[i].role == UERL_ROLE_OBSERVATION && !simulator->bound[i])
-            return uerl_fail(UERL_E_LAYOUT,
-                             "array %s of group %s is in the learner's spec, the simulator does not "
-                             "write it: give the learner this simulator's spec (uerl-shm describe)",
-                             segment->fields[i].name,
-                             segment->groups[segment->fields[i].group].name);
+            return uerl_fail(
+                UERL_E_LAYOUT,
+                "array %s of group %s is in the learner's spec, the simulator does not "
+                "write it: give the learner this simulator's spec (uerl-shm describe)",
+                segment->fields[i].name, segment->groups[segment->fields[i].group].name);
     /* What stands in the rings was meant for a predecessor: begin behind it. */
     simulator->read_index = load_relaxed_u32(&simulator->commands->write_index);
     simulator->write_index = load_relaxed_u32(&results->write_index);
@@ -291,6 +301,7 @@ int uerl_simulator_ready(uerl_simulator *simulator)
         generation = 1;
     simulator->generation = generation;
     store_relaxed_u32(&results->read_index, simulator->read_index);
+    store_relaxed_u64(&results->progress, 0);
     store_relaxed_u64(&results->steps, 0);
     store_relaxed_u64(&results->wait_ns, 0);
     store_relaxed_u32(&results->state, UERL_LANE_READY);

@@ -2,8 +2,9 @@
  *
  *   O_TMPFILE -> fallocate -> fchown, fchmod -> contents, magic last -> owner's lock -> linkat
  *
- * A half-made or unlocked segment never has a name. A restart is always a new inode: the new segment
- * is renamed over the old name, so whoever still maps the old one writes into memory of its own. */
+ * A half-made or unlocked segment never has a name. A restart is always a new inode: the new
+ * segment is renamed over the old name, so whoever still maps the old one writes into memory of its
+ * own. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +36,8 @@ static int check_free_bytes(const char *name, uint64_t bytes)
     return uerl_fail(UERL_E_FULL,
                      "segment %s needs %llu bytes, " UERL_SHM_DIRECTORY " has %llu free of %llu: "
                      "raise sizeLimit (Pod) or --shm-size (container), use fewer slots or envs, or "
-                     "run `uerl-shm clean`", name, (unsigned long long)bytes,
-                     (unsigned long long)free_bytes,
+                     "run `uerl-shm clean`",
+                     name, (unsigned long long)bytes, (unsigned long long)free_bytes,
                      (unsigned long long)mount.f_blocks * mount.f_frsize);
 }
 
@@ -52,9 +53,10 @@ static int allocate(int fd, const char *name, uint64_t bytes)
         if (cause == ENOSPC) {
             const int error = check_free_bytes(name, bytes);
             return error != UERL_OK ? error
-                                    : uerl_fail(UERL_E_FULL, "segment %s needs %llu bytes, "
-                                                UERL_SHM_DIRECTORY " is full: make room", name,
-                                                (unsigned long long)bytes);
+                                    : uerl_fail(UERL_E_FULL,
+                                                "segment %s needs %llu bytes, " UERL_SHM_DIRECTORY
+                                                " is full: make room",
+                                                name, (unsigned long long)bytes);
         }
         if (cause != 0) {
             errno = cause;
@@ -70,7 +72,8 @@ static int give_access(int fd, const char *name, mode_t mode, gid_t gid)
 {
     if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) != 0)
         return uerl_fail_errno("segment %s cannot be given to group %u: join that group, or choose "
-                               "another shm_group=", name, gid);
+                               "another shm_group=",
+                               name, gid);
     if (fchmod(fd, mode) != 0)
         return uerl_fail_errno("segment %s cannot get mode %04o", name, mode);
     return UERL_OK;
@@ -109,25 +112,34 @@ static int take_over_dead(const char *path, const char *name)
     struct stat file, named;
     const int fd = uerl_lock_open(path);
     if (fd < 0)
-        return errno == ENOENT ? UERL_E_NOT_FOUND
-                               : uerl_fail(UERL_E_EXISTS, "%s exists and %s: choose another name",
-                                           path, errno == EACCES ? "belongs to another user"
-                                                                 : "is no segment of uerl_shm");
+        return errno == ENOENT
+                   ? UERL_E_NOT_FOUND
+                   : uerl_fail(UERL_E_EXISTS, "%s exists and %s: choose another name", path,
+                               errno == EACCES ? "belongs to another user"
+                                               : "is no segment of uerl_shm");
     uint64_t magic = 0;
     int error = UERL_OK;
     if (pread(fd, &magic, sizeof magic, 0) != sizeof magic || magic != UERL_MAGIC)
-        error = uerl_fail(UERL_E_EXISTS, "%s exists and is no segment of uerl_shm: choose another "
-                          "name", path);
+        error = uerl_fail(UERL_E_EXISTS,
+                          "%s exists and is no segment of uerl_shm: choose another "
+                          "name",
+                          path);
     else if (uerl_lock_probe(fd, UERL_LOCK_OWNER) != UERL_LOCK_FREE)
-        error = uerl_fail(UERL_E_EXISTS, "segment %s is in use by a living learner: choose another "
-                          "name, or stop that learner", name);
+        error = uerl_fail(UERL_E_EXISTS,
+                          "segment %s is in use by a living learner: choose another "
+                          "name, or stop that learner",
+                          name);
     else if (uerl_lock_take(fd, UERL_LOCK_TAKEOVER) != UERL_OK)
-        error = uerl_fail(UERL_E_EXISTS, "segment %s is being taken over by another learner: choose "
-                          "another name", name);
+        error = uerl_fail(UERL_E_EXISTS,
+                          "segment %s is being taken over by another learner: choose "
+                          "another name",
+                          name);
     else if (fstat(fd, &file) != 0 || lstat(path, &named) != 0 || file.st_ino != named.st_ino ||
              file.st_dev != named.st_dev)
-        error = uerl_fail(UERL_E_NOT_FOUND, "segment %s went away while it was looked at: try "
-                          "again", name);
+        error = uerl_fail(UERL_E_NOT_FOUND,
+                          "segment %s went away while it was looked at: try "
+                          "again",
+                          name);
     if (error == UERL_OK)
         return fd;
     uerl_lock_close(fd);
@@ -239,10 +251,14 @@ int uerl_segment_create(struct uerl_segment *segment, const char *name,
 int uerl_segment_clean(const char *name)
 {
     char path[UERL_PATH_BYTES];
-    /* Not check_name(): replace_dead() calls a segment .uerl-... for an instant, and may die then. */
+    /* Not check_name(): replace_dead() calls a segment .uerl-... for an instant, and may die then.
+     */
     if (strlen(name) > 2 * UERL_NAME_BYTES || strchr(name, '/') != NULL || name[0] == '\0')
-        return uerl_fail(UERL_E_INVALID, "segment name '%.100s' is not allowed, expected a name in "
-                         UERL_SHM_DIRECTORY ": run `uerl-shm ls`", name);
+        return uerl_fail(
+            UERL_E_INVALID,
+            "segment name '%.100s' is not allowed, expected a name in " UERL_SHM_DIRECTORY
+            ": run `uerl-shm ls`",
+            name);
     uerl_segment_path(path, name);
     const int fd = take_over_dead(path, name);
     if (fd < 0)

@@ -10,8 +10,8 @@
 
 #include "error.h"
 
-/* Lock fds of this process, for the fork handler alone: a forked child shares the parent's open file
- * descriptions, so its copies would keep the locks held after the parent's death. */
+/* Lock fds of this process, for the fork handler alone: a forked child shares the parent's open
+ * file descriptions, so its copies would keep the locks held after the parent's death. */
 struct lock_fd {
     int fd;
     struct lock_fd *next;

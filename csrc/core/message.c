@@ -38,8 +38,10 @@ int uerl_simulator_write_message(uerl_simulator *simulator, uint32_t kind, const
 {
     const uint32_t capacity = simulator->segment.header.message_bytes;
     if (bytes > capacity)
-        return uerl_fail(UERL_E_INVALID, "message has %llu bytes, expected at most %u: raise "
-                         "message_bytes in the spec", (unsigned long long)bytes, capacity);
+        return uerl_fail(UERL_E_INVALID,
+                         "message has %llu bytes, expected at most %u: raise "
+                         "message_bytes in the spec",
+                         (unsigned long long)bytes, capacity);
     struct uerl_message *area =
         uerl_segment_message_to_learner(&simulator->segment, simulator->lane);
     if (bytes > 0) /* without bytes, data may be null */

@@ -21,15 +21,16 @@
 int uerl_segment_check_name(const char *name)
 {
     const size_t length = strlen(name);
-    bool good = length >= 1 && length <= UERL_NAME_BYTES && (isalnum((uint8_t)name[0]) ||
-                                                             name[0] == '{');
+    bool good =
+        length >= 1 && length <= UERL_NAME_BYTES && (isalnum((uint8_t)name[0]) || name[0] == '{');
     for (size_t i = 1; good && i < length; i++)
         good = isalnum((uint8_t)name[i]) || strchr("._{}-", name[i]) != NULL;
     if (good)
         return UERL_OK;
     return uerl_fail(UERL_E_INVALID,
                      "segment name '%.100s' is not allowed, expected 1 to 64 letters, digits or "
-                     "._{}- that begin with a letter, a digit or {: choose another name", name);
+                     "._{}- that begin with a letter, a digit or {: choose another name",
+                     name);
 }
 
 void uerl_segment_path(char path[UERL_PATH_BYTES], const char *name)
@@ -40,16 +41,20 @@ void uerl_segment_path(char path[UERL_PATH_BYTES], const char *name)
 static int open_failed(const char *path)
 {
     if (errno == ENOENT)
-        return uerl_fail(UERL_E_NOT_FOUND,
-                         "segment %s not found, expected a learner that made it: start the learner, "
-                         "check the name, and check that both sides share /dev/shm", path);
+        return uerl_fail(
+            UERL_E_NOT_FOUND,
+            "segment %s not found, expected a learner that made it: start the learner, "
+            "check the name, and check that both sides share /dev/shm",
+            path);
     struct stat stat_now;
     if (errno == EACCES && stat(path, &stat_now) == 0) {
         errno = EACCES;
-        return uerl_fail_errno("segment %s belongs to uid %u gid %u with mode %04o, this process is "
-                               "uid %u gid %u: run both as one user, or give the learner shm_group= "
-                               "and shm_mode=0o660, or run_as_user=", path, stat_now.st_uid,
-                               stat_now.st_gid, stat_now.st_mode & 07777u, geteuid(), getegid());
+        return uerl_fail_errno(
+            "segment %s belongs to uid %u gid %u with mode %04o, this process is "
+            "uid %u gid %u: run both as one user, or give the learner shm_group= "
+            "and shm_mode=0o660, or run_as_user=",
+            path, stat_now.st_uid, stat_now.st_gid, stat_now.st_mode & 07777u, geteuid(),
+            getegid());
     }
     return uerl_fail_errno("segment %s cannot be opened", path);
 }
@@ -61,12 +66,14 @@ static int check_file(int fd, const char *path, struct stat *file)
     if (fstat(fd, file) != 0 || fstatfs(fd, &mount) != 0)
         return uerl_fail_errno("segment %s cannot be examined", path);
     if (!S_ISREG(file->st_mode) || mount.f_type != TMPFS_MAGIC)
-        return uerl_fail(UERL_E_LAYOUT, "%s is not a regular file on tmpfs: mount tmpfs at "
-                         UERL_SHM_DIRECTORY, path);
+        return uerl_fail(UERL_E_LAYOUT,
+                         "%s is not a regular file on tmpfs: mount tmpfs at " UERL_SHM_DIRECTORY,
+                         path);
     if (file->st_size < UERL_HEADER_BYTES)
-        return uerl_fail(UERL_E_LAYOUT, "%s has %lld bytes, expected at least %d: this is no segment "
-                         "of uerl_shm; choose another name", path, (long long)file->st_size,
-                         UERL_HEADER_BYTES);
+        return uerl_fail(UERL_E_LAYOUT,
+                         "%s has %lld bytes, expected at least %d: this is no segment "
+                         "of uerl_shm; choose another name",
+                         path, (long long)file->st_size, UERL_HEADER_BYTES);
     return UERL_OK;
 }
 
@@ -177,8 +184,10 @@ int uerl_segment_adopt(struct uerl_segment *segment, const char *name, void *map
                                   offsetof(struct uerl_header, run_id)) != sizeof run_id)
         error = uerl_fail_errno("segment %s cannot be read", path);
     if (error == UERL_OK && run_id != segment->header.run_id)
-        error = uerl_fail(UERL_E_NOT_FOUND, "segment %s was replaced since it was mapped: map it "
-                          "again", path);
+        error = uerl_fail(UERL_E_NOT_FOUND,
+                          "segment %s was replaced since it was mapped: map it "
+                          "again",
+                          path);
     if (error != UERL_OK)
         uerl_segment_close(segment);
     return error;
@@ -246,7 +255,8 @@ struct uerl_lane_results *uerl_segment_results(const struct uerl_segment *segmen
 static uint64_t message_area_bytes(const struct uerl_segment *segment)
 {
     return (segment->header.lane_bytes - sizeof(struct uerl_lane_commands) -
-            sizeof(struct uerl_lane_results)) / 2;
+            sizeof(struct uerl_lane_results)) /
+           2;
 }
 
 struct uerl_message *uerl_segment_message_to_simulator(const struct uerl_segment *segment,

@@ -54,11 +54,14 @@ static int take_command(uerl_simulator *simulator, struct uerl_received *receive
     const uint32_t num_slots = simulator->segment.header.num_slots;
     if (command.kind != UERL_COMMAND_GO || command.slot >= num_slots ||
         command.action_slot >= num_slots || command.sequence <= simulator->command.sequence)
-        return uerl_fail(UERL_E_CORRUPT, "lane %u got command kind %u, slot %u, action slot %u, "
-                         "sequence %llu after %llu, expected kind 1 and slots below %u: the segment "
-                         "is damaged, restart the learner", simulator->lane, command.kind,
-                         command.slot, command.action_slot, (unsigned long long)command.sequence,
-                         (unsigned long long)simulator->command.sequence, num_slots);
+        return uerl_fail(
+            UERL_E_CORRUPT,
+            "lane %u got command kind %u, slot %u, action slot %u, "
+            "sequence %llu after %llu, expected kind 1 and slots below %u: the segment "
+            "is damaged, restart the learner",
+            simulator->lane, command.kind, command.slot, command.action_slot,
+            (unsigned long long)command.sequence, (unsigned long long)simulator->command.sequence,
+            num_slots);
     simulator->command = command;
     simulator->in_command = true;
     store_relaxed_u64(&simulator->results->progress, ++simulator->progress);
@@ -110,8 +113,10 @@ static int nothing_came(uerl_simulator *simulator, int64_t timeout_ns)
         if (uerl_lock_probe(simulator->segment.lock_fd, UERL_LOCK_OWNER) != UERL_LOCK_HELD)
             return learner_died(simulator);
     }
-    return uerl_fail(UERL_E_TIMEOUT, "no command came to lane %u of segment %s in %.3f s: call "
-                     "again", simulator->lane, simulator->segment.name, (double)timeout_ns * 1e-9);
+    return uerl_fail(UERL_E_TIMEOUT,
+                     "no command came to lane %u of segment %s in %.3f s: call "
+                     "again",
+                     simulator->lane, simulator->segment.name, (double)timeout_ns * 1e-9);
 }
 
 /* Waits until has_command(). Returns UERL_OK, UERL_E_TIMEOUT or UERL_E_CLOSED. */
@@ -144,8 +149,8 @@ int uerl_simulator_receive(uerl_simulator *simulator, struct uerl_received *rece
         return uerl_fail(UERL_E_INVALID, "receive() was called %s: call %s first",
                          simulator->generation == 0 ? "before ready()" : "with a command in hand",
                          simulator->generation == 0 ? "ready()" : "send()");
-    const int64_t start_ns = uerl_now_ns();
     for (;;) {
+        const int64_t start_ns = uerl_now_ns();
         int error = wait_for_command(simulator, timeout_ns);
         simulator->wait_ns += (uint64_t)(uerl_now_ns() - start_ns);
         store_relaxed_u64(&simulator->results->wait_ns, simulator->wait_ns);
@@ -153,8 +158,10 @@ int uerl_simulator_receive(uerl_simulator *simulator, struct uerl_received *rece
             return error;
         const int count = uerl_ring_peek(&simulator->commands->write_index, simulator->read_index);
         if (count == UERL_E_CORRUPT)
-            return uerl_fail(UERL_E_CORRUPT, "command ring of lane %u has an impossible write index: "
-                             "the segment is damaged, restart the learner", simulator->lane);
+            return uerl_fail(UERL_E_CORRUPT,
+                             "command ring of lane %u has an impossible write index: "
+                             "the segment is damaged, restart the learner",
+                             simulator->lane);
         if (count == 0)
             return uerl_fail(UERL_E_CLOSED, "the learner of segment %s is finished",
                              simulator->segment.name);
@@ -182,7 +189,8 @@ void *uerl_simulator_row(const uerl_simulator *simulator, int32_t array, uint32_
 uint32_t uerl_simulator_control(const uerl_simulator *simulator, uint32_t env)
 {
     const uint32_t agents = simulator->segment.groups[0].rows_per_env;
-    const uint8_t *control = uerl_simulator_row(simulator, simulator->fixed[0].control, env * agents);
+    const uint8_t *control =
+        uerl_simulator_row(simulator, simulator->fixed[0].control, env * agents);
     return control == NULL ? UERL_CONTROL_SKIP : *control;
 }
 
@@ -229,7 +237,7 @@ static int commit(uerl_simulator *simulator, uint32_t status)
 {
     if (!simulator->in_command)
         return uerl_fail(UERL_E_INVALID, "send() was called without a command in hand: call "
-                         "receive() first");
+                                         "receive() first");
     struct uerl_lane_results *results = simulator->results;
     struct uerl_header *header = simulator->header;
     simulator->in_command = false;

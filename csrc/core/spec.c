@@ -14,12 +14,12 @@ static const struct {
     uint8_t bytes;
     const char *name;
 } dtypes[] = {
-    [UERL_DTYPE_BOOL] = {1, "bool"},          [UERL_DTYPE_INT8] = {1, "int8"},
-    [UERL_DTYPE_UINT8] = {1, "uint8"},        [UERL_DTYPE_INT16] = {2, "int16"},
-    [UERL_DTYPE_UINT16] = {2, "uint16"},      [UERL_DTYPE_INT32] = {4, "int32"},
-    [UERL_DTYPE_UINT32] = {4, "uint32"},      [UERL_DTYPE_INT64] = {8, "int64"},
-    [UERL_DTYPE_UINT64] = {8, "uint64"},      [UERL_DTYPE_FLOAT16] = {2, "float16"},
-    [UERL_DTYPE_FLOAT32] = {4, "float32"},    [UERL_DTYPE_FLOAT64] = {8, "float64"},
+    [UERL_DTYPE_BOOL] = {1, "bool"},           [UERL_DTYPE_INT8] = {1, "int8"},
+    [UERL_DTYPE_UINT8] = {1, "uint8"},         [UERL_DTYPE_INT16] = {2, "int16"},
+    [UERL_DTYPE_UINT16] = {2, "uint16"},       [UERL_DTYPE_INT32] = {4, "int32"},
+    [UERL_DTYPE_UINT32] = {4, "uint32"},       [UERL_DTYPE_INT64] = {8, "int64"},
+    [UERL_DTYPE_UINT64] = {8, "uint64"},       [UERL_DTYPE_FLOAT16] = {2, "float16"},
+    [UERL_DTYPE_FLOAT32] = {4, "float32"},     [UERL_DTYPE_FLOAT64] = {8, "float64"},
     [UERL_DTYPE_COMPLEX64] = {8, "complex64"}, [UERL_DTYPE_COMPLEX128] = {16, "complex128"},
 };
 
@@ -138,8 +138,8 @@ static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t count)
 static uint64_t layout_hash(const struct uerl_header *header, const struct uerl_group *groups,
                             const struct uerl_field *fields)
 {
-    const uint32_t counts[] = {header->layout_version, header->num_lanes,  header->envs_per_lane,
-                               header->num_groups,     header->num_fields, header->num_slots,
+    const uint32_t counts[] = {header->layout_version, header->num_lanes,     header->envs_per_lane,
+                               header->num_groups,     header->num_fields,    header->num_slots,
                                header->autoreset_mode, header->message_bytes, header->text_bytes};
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     hash = fnv1a(hash, counts, sizeof counts);
@@ -163,10 +163,10 @@ int uerl_spec_layout(struct uerl_header *header, struct uerl_group *groups,
     header->fields_offset = place(&end, 64, header->num_fields, sizeof *fields);
     header->text_offset = place(&end, 64, 1, header->text_bytes);
     header->slot_epochs_offset = place(&end, 128, header->num_slots, sizeof(uint32_t));
-    const uint64_t message = ((uint64_t)header->message_bytes + sizeof(struct uerl_message) + 127) /
-                             128 * 128;
-    header->lane_bytes = sizeof(struct uerl_lane_commands) + sizeof(struct uerl_lane_results) +
-                         2 * message;
+    const uint64_t message =
+        ((uint64_t)header->message_bytes + sizeof(struct uerl_message) + 127) / 128 * 128;
+    header->lane_bytes =
+        sizeof(struct uerl_lane_commands) + sizeof(struct uerl_lane_results) + 2 * message;
     header->lanes_offset = place(&end, UERL_PAGE_BYTES, header->num_lanes, header->lane_bytes);
     for (uint32_t i = 0; i < header->num_fields; i++) {
         error = layout_field(header, groups, &fields[i], &end);
@@ -185,18 +185,21 @@ int uerl_spec_layout(struct uerl_header *header, struct uerl_group *groups,
 static int check_version(const struct uerl_header *header)
 {
     if (header->magic != UERL_MAGIC)
-        return uerl_fail(UERL_E_LAYOUT, "magic is %016llx, expected %016llx: this is no segment of "
-                         "uerl_shm; choose another name", (unsigned long long)header->magic,
-                         (unsigned long long)UERL_MAGIC);
+        return uerl_fail(UERL_E_LAYOUT,
+                         "magic is %016llx, expected %016llx: this is no segment of "
+                         "uerl_shm; choose another name",
+                         (unsigned long long)header->magic, (unsigned long long)UERL_MAGIC);
     if (header->layout_version != UERL_LAYOUT_VERSION || header->header_bytes != UERL_HEADER_BYTES)
-        return uerl_fail(UERL_E_LAYOUT, "the segment has layout version %u, this side reads %u: "
+        return uerl_fail(UERL_E_LAYOUT,
+                         "the segment has layout version %u, this side reads %u: "
                          "rebuild the older side (a simulator: against this uerl_shm.h)",
                          header->layout_version, UERL_LAYOUT_VERSION);
     return UERL_OK;
 }
 
 /* A copy of `bytes` bytes at `offset`, or null when they do not lie inside the segment. */
-static void *copy_table(const void *mapping, uint64_t segment_bytes, uint64_t offset, uint64_t bytes)
+static void *copy_table(const void *mapping, uint64_t segment_bytes, uint64_t offset,
+                        uint64_t bytes)
 {
     if (offset > segment_bytes || bytes > segment_bytes - offset)
         return NULL;
@@ -232,8 +235,10 @@ int uerl_spec_check(const void *mapping, uint64_t bytes, struct uerl_header *hea
                     struct uerl_group **groups, struct uerl_field **fields)
 {
     if (bytes < UERL_HEADER_BYTES)
-        return uerl_fail(UERL_E_LAYOUT, "the segment has %llu bytes, expected at least %d: this is "
-                         "no segment of uerl_shm", (unsigned long long)bytes, UERL_HEADER_BYTES);
+        return uerl_fail(UERL_E_LAYOUT,
+                         "the segment has %llu bytes, expected at least %d: this is "
+                         "no segment of uerl_shm",
+                         (unsigned long long)bytes, UERL_HEADER_BYTES);
     const struct uerl_header *shared = mapping;
     /* [M] Everything the learner stored before the magic is visible after it. Pairs with [B]. */
     const uint64_t magic = load_acquire_u64(&shared->magic);
@@ -244,14 +249,19 @@ int uerl_spec_check(const void *mapping, uint64_t bytes, struct uerl_header *hea
     if (error != UERL_OK)
         return error;
     if (header->num_groups > UERL_MAX_GROUPS || header->num_fields > UERL_MAX_FIELDS)
-        return uerl_fail(UERL_E_CORRUPT, "header names %u groups and %u fields, expected at most %d "
-                         "and %d: restart the learner", header->num_groups, header->num_fields,
-                         UERL_MAX_GROUPS, UERL_MAX_FIELDS);
-    *groups = copy_table(mapping, bytes, header->groups_offset, header->num_groups * sizeof **groups);
-    *fields = copy_table(mapping, bytes, header->fields_offset, header->num_fields * sizeof **fields);
+        return uerl_fail(UERL_E_CORRUPT,
+                         "header names %u groups and %u fields, expected at most %d "
+                         "and %d: restart the learner",
+                         header->num_groups, header->num_fields, UERL_MAX_GROUPS, UERL_MAX_FIELDS);
+    *groups =
+        copy_table(mapping, bytes, header->groups_offset, header->num_groups * sizeof **groups);
+    *fields =
+        copy_table(mapping, bytes, header->fields_offset, header->num_fields * sizeof **fields);
     if (*groups == NULL || *fields == NULL)
-        error = uerl_fail(UERL_E_CORRUPT, "the tables lie outside the segment's %llu bytes: restart "
-                          "the learner", (unsigned long long)bytes);
+        error = uerl_fail(UERL_E_CORRUPT,
+                          "the tables lie outside the segment's %llu bytes: restart "
+                          "the learner",
+                          (unsigned long long)bytes);
     else
         error = check_against_again(header, *groups, *fields, bytes);
     if (error != UERL_OK) {

@@ -27,9 +27,9 @@ int uerl_spec_layout(struct uerl_header *header, struct uerl_group *groups,
                      struct uerl_field *fields);
 
 /* Checks a segment of `bytes` bytes that somebody else made: copies header and tables, computes the
- * layout again and compares. On UERL_OK the copies stand in *header, *groups and *fields (the caller
- * frees the last two) and every offset in them lies inside the segment. Otherwise UERL_E_LAYOUT or
- * UERL_E_CORRUPT. */
+ * layout again and compares. On UERL_OK the copies stand in *header, *groups and *fields (the
+ * caller frees the last two) and every offset in them lies inside the segment. Otherwise
+ * UERL_E_LAYOUT or UERL_E_CORRUPT. */
 int uerl_spec_check(const void *mapping, uint64_t bytes, struct uerl_header *header,
                     struct uerl_group **groups, struct uerl_field **fields);
 

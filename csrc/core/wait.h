@@ -2,9 +2,9 @@
  *
  * Three stages, measured in docs/decisions/0002-waiting.md:
  *   1. spin, only while there is a core for every process and the peer is on another one;
- *   2. a few timed sched_yield: short of cores, a yield hands the core straight to the next simulator;
- *      beside a busy foreign thread it costs a whole time slice, so a slow yield switches yielding
- *      off for a while;
+ *   2. a few timed sched_yield: short of cores, a yield hands the core straight to the next
+ * simulator; beside a busy foreign thread it costs a whole time slice, so a slow yield switches
+ * yielding off for a while;
  *   3. sleep on a shared futex, in slices, each followed by a look at the peer.
  * The first two are uerl_wait_busy(); the third belongs to the caller, who knows which word. */
 #ifndef UERL_WAIT_H
@@ -22,7 +22,7 @@ extern "C" {
 #define UERL_WAIT_SLOW_YIELD_NS INT64_C(700000) /* longer: somebody else got a whole slice */
 #define UERL_WAIT_PENALTY_WAITS 64              /* waits without yields after the first slow one */
 #define UERL_WAIT_PENALTY_MAX 8192
-#define UERL_WAIT_GOOD_WAITS 1000               /* good waits that halve the penalty */
+#define UERL_WAIT_GOOD_WAITS 1000                  /* good waits that halve the penalty */
 #define UERL_WAIT_FIRST_SLICE_NS INT64_C(1000000)  /* asleep before the peer's lock is probed */
 #define UERL_WAIT_LAST_SLICE_NS INT64_C(100000000) /* no sleep is longer */
 
@@ -37,8 +37,9 @@ struct uerl_wait {
 /* num_processes: how many run at once, this one included. */
 void uerl_wait_init(struct uerl_wait *wait, uint32_t num_processes);
 
-/* Spins and yields until ready(context) or until sleeping is better. Returns what ready() said last.
- * peer_cpu: where the peer waits or -1 when there are several. deadline_ns: uerl_now_ns() at most. */
+/* Spins and yields until ready(context) or until sleeping is better. Returns what ready() said
+ * last. peer_cpu: where the peer waits or -1 when there are several. deadline_ns: uerl_now_ns() at
+ * most. */
 bool uerl_wait_busy(struct uerl_wait *wait, bool (*ready)(void *context), void *context,
                     int peer_cpu, int64_t deadline_ns);
 

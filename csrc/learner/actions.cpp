@@ -14,7 +14,8 @@ std::string text_of(py::handle object) { return py::str(object).cast<std::string
 
 [[noreturn]] void refuse(const ActionField& field, const std::string& found,
                          const std::string& expected) {
-    throw Error(UERL_E_INVALID, "action " + text_of(field.view.key) + " " + found + ", expected " + expected);
+    throw Error(UERL_E_INVALID,
+                "action " + text_of(field.view.key) + " " + found + ", expected " + expected);
 }
 
 // C order and the field's own dtype already? Then nothing has to be made.
@@ -76,12 +77,12 @@ py::array checked_action(const ActionField& field, py::handle actions, py::ssize
                           ? py::reinterpret_borrow<py::array>(actions)
                           : py::array(py::module_::import("numpy").attr("asarray")(actions));
     if (array.ndim() == 0)
-        throw py::type_error("action " + text_of(view.key) + " is a scalar, expected an array with " +
-                             std::to_string(num_rows) + " rows");
+        throw py::type_error("action " + text_of(view.key) +
+                             " is a scalar, expected an array with " + std::to_string(num_rows) +
+                             " rows");
     const std::vector<py::ssize_t> wanted = view.with_axes({num_rows});
-    const bool same_shape =
-        array.ndim() == static_cast<py::ssize_t>(wanted.size()) &&
-        std::equal(wanted.begin(), wanted.end(), array.shape());
+    const bool same_shape = array.ndim() == static_cast<py::ssize_t>(wanted.size()) &&
+                            std::equal(wanted.begin(), wanted.end(), array.shape());
     if (!same_shape)
         refuse(field, "has shape " + text_of(array.attr("shape")),
                text_of(py::tuple(py::cast(wanted))) + ": one row for each env");

@@ -86,7 +86,7 @@ uint32_t Batches::rows_per_id(uint32_t group) const {
     return num_groups_ > 1 ? learner_.segment().groups[group].rows_per_env : 1;
 }
 
-// Actions ------------------------------------------------------------------------------------------
+// Actions -----------------------------------------------------------------------------------------
 
 py::handle Batches::actions_of(const ActionField& field, py::handle actions) const {
     py::object chosen = py::reinterpret_borrow<py::object>(actions);
@@ -95,7 +95,8 @@ py::handle Batches::actions_of(const ActionField& field, py::handle actions) con
     return chosen.release();
 }
 
-// position: for each id of the lanes, in order, the row of `actions` that holds it; empty: identity.
+// position: for each id of the lanes, in order, the row of `actions` that holds it; empty:
+// identity.
 void Batches::write_actions(py::handle actions, const std::vector<uint32_t>& lanes,
                             const std::vector<uint32_t>& position) {
     std::vector<py::array> checked;
@@ -144,8 +145,8 @@ std::vector<uint32_t> Batches::lanes_of(const py::array_t<int64_t>& ids,
     std::sort(lanes.begin(), lanes.end());
     lanes.erase(std::unique(lanes.begin(), lanes.end()), lanes.end());
     if (lanes.empty() || lanes.size() * per_lane != static_cast<size_t>(values.shape(0)))
-        throw Error(UERL_E_INVALID, std::to_string(values.shape(0)) +
-                                        " env ids, expected all " + std::to_string(per_lane) +
+        throw Error(UERL_E_INVALID, std::to_string(values.shape(0)) + " env ids, expected all " +
+                                        std::to_string(per_lane) +
                                         " of each simulator named: send to whole simulators");
     for (const uint32_t lane : lanes)
         for (uint32_t id = lane * per_lane; id < (lane + 1) * per_lane; id++)
@@ -179,19 +180,20 @@ void Batches::send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
     }
 }
 
-// Waiting ------------------------------------------------------------------------------------------
+// Waiting -----------------------------------------------------------------------------------------
 
 void Batches::throw_timeout(uint32_t need, double timeout_s) {
     const std::vector<uint32_t> silent = learner_.silent_lanes();
     std::string names;
     for (size_t i = 0; i < silent.size() && i < 8; i++)
         names += (i == 0 ? "" : ", ") + std::to_string(silent[i]);
-    throw Error(UERL_E_TIMEOUT,
-                std::to_string(learner_.num_ready()) + " of " + std::to_string(need) +
-                    " simulators answered in " + py::str(py::float_(timeout_s)).cast<std::string>() +
-                    " s, silent: lane " + names + (silent.size() > 8 ? ", ..." : "") +
-                    ": nothing is lost, call recv() to go on waiting, or reset() to give the step up",
-                silent);
+    throw Error(
+        UERL_E_TIMEOUT,
+        std::to_string(learner_.num_ready()) + " of " + std::to_string(need) +
+            " simulators answered in " + py::str(py::float_(timeout_s)).cast<std::string>() +
+            " s, silent: lane " + names + (silent.size() > 8 ? ", ..." : "") +
+            ": nothing is lost, call recv() to go on waiting, or reset() to give the step up",
+        silent);
 }
 
 void Batches::wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s) {
@@ -221,7 +223,7 @@ void Batches::wait(uint32_t need, double timeout_s) {
     learner_.check_failed_ready();
 }
 
-// Calls --------------------------------------------------------------------------------------------
+// Calls -------------------------------------------------------------------------------------------
 
 py::tuple Batches::step(py::handle actions, double timeout_s) {
     return translated([&] {
@@ -236,8 +238,9 @@ void Batches::send(py::handle actions, const std::optional<py::array_t<int64_t>>
     translated([&] {
         const Guard guard(*this);
         if (rollout_)
-            throw Error(UERL_E_INVALID, "send() within a rollout, expected step(): end the rollout "
-                                        "first");
+            throw Error(UERL_E_INVALID,
+                        "send() within a rollout, expected step(): end the rollout "
+                        "first");
         std::vector<uint32_t> position;
         send_lanes(actions, ids ? lanes_of(*ids, position) : all_lanes_, position);
     });
@@ -252,17 +255,20 @@ py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> m
         if (pending == 0)
             throw Error(UERL_E_INVALID, "recv() without a pending row, expected send() first");
         const int64_t most = max_ids ? *max_ids / per_lane : pending;
-        const int64_t least = min_ids ? (*min_ids + per_lane - 1) / per_lane
-                                      : std::min(pending, most);
+        const int64_t least =
+            min_ids ? (*min_ids + per_lane - 1) / per_lane : std::min(pending, most);
         if (most < 1 || least < 1 || least > pending || least > most)
-            throw Error(UERL_E_INVALID,
-                        "recv() wants " + std::to_string(least * per_lane) + " to " +
-                            std::to_string(most * per_lane) + " envs, expected 1 to " +
-                            std::to_string(pending * per_lane) + " pending ones in whole simulators "
-                            "of " + std::to_string(per_lane));
+            throw Error(UERL_E_INVALID, "recv() wants " + std::to_string(least * per_lane) +
+                                            " to " + std::to_string(most * per_lane) +
+                                            " envs, expected 1 to " +
+                                            std::to_string(pending * per_lane) +
+                                            " pending ones in whole simulators "
+                                            "of " +
+                                            std::to_string(per_lane));
         if (rollout_ && least < learner_.num_lanes())
-            throw Error(UERL_E_INVALID, "recv() of some rows within a rollout, expected all of a "
-                                        "step: leave out min_envs and max_envs");
+            throw Error(UERL_E_INVALID,
+                        "recv() of some rows within a rollout, expected all of a "
+                        "step: leave out min_envs and max_envs");
         wait(static_cast<uint32_t>(least), timeout_s);
         const std::vector<uint32_t> lanes =
             learner_.peek_ready(static_cast<uint32_t>(std::min(most, pending)));
@@ -278,8 +284,9 @@ py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> m
 void Batches::begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                           const std::string& options, double timeout_s) {
     if (rollout_)
-        throw Error(UERL_E_INVALID, "reset() within a rollout, expected step(): end the rollout "
-                                    "first");
+        throw Error(UERL_E_INVALID,
+                    "reset() within a rollout, expected step(): end the rollout "
+                    "first");
     const std::vector<uint8_t> wanted(mask.data(), mask.data() + mask.size());
     const std::vector<int64_t> all_seeds(seeds.data(), seeds.data() + seeds.size());
     const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));

@@ -15,8 +15,8 @@ struct BatchOptions {
     bool copy = false;         // plain copies instead of views
 };
 
-// What a step brought to the rows of one group; the learner's own memory. reward float32 or float64,
-// the others bool, all (rows,); present is empty for a group without a mask.
+// What a step brought to the rows of one group; the learner's own memory. reward float32 or
+// float64, the others bool, all (rows,); present is empty for a group without a mask.
 struct Outcome {
     py::array reward, terminated, truncated, present;
 };
@@ -39,7 +39,8 @@ class Batches {
 
     py::tuple step(py::handle actions, double timeout_s);
     void send(py::handle actions, const std::optional<py::array_t<int64_t>>& ids);
-    py::tuple recv(std::optional<int64_t> min_ids, std::optional<int64_t> max_ids, double timeout_s);
+    py::tuple recv(std::optional<int64_t> min_ids, std::optional<int64_t> max_ids,
+                   double timeout_s);
     py::tuple reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                     const std::string& options, double timeout_s);
     // Sends the resets alone; recv() brings their rows.
@@ -57,7 +58,7 @@ class Batches {
     uint32_t rollout_done() const { return rollout_ ? rollout_->done : 0; }
 
   private:
-    uint32_t ids_per_lane() const;   // what `ids` counts: rows, or envs where groups are several
+    uint32_t ids_per_lane() const;  // what `ids` counts: rows, or envs where groups are several
     uint32_t rows_per_id(uint32_t group) const;
     py::handle actions_of(const ActionField& field, py::handle actions) const;
     void write_actions(py::handle actions, const std::vector<uint32_t>& lanes,

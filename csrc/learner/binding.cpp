@@ -76,8 +76,8 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
             checks.push_back({parts[0].cast<bool>(), parts[1].cast<std::vector<int64_t>>(),
                               parts[2].cast<std::vector<int64_t>>()});
         }
-        return std::make_unique<Batches>(std::move(config), BatchOptions{wide_rewards, writable, copy},
-                                         std::move(checks));
+        return std::make_unique<Batches>(
+            std::move(config), BatchOptions{wide_rewards, writable, copy}, std::move(checks));
     });
 }
 
@@ -140,7 +140,8 @@ void define_learner(py::module_& module) {
                      attached.push_back(self.learner().lane(lane).generation != 0);
                  return attached;
              })
-        .def("lane_state", [](Batches& self, uint32_t lane) { return self.learner().lane_state(lane); })
+        .def("lane_state",
+             [](Batches& self, uint32_t lane) { return self.learner().lane_state(lane); })
         .def("lane_locked",
              [](Batches& self, uint32_t lane) { return self.learner().lane_locked(lane); })
         .def("message_of",
@@ -148,12 +149,13 @@ void define_learner(py::module_& module) {
         .def("pending", [](Batches& self, uint32_t lane) { return self.learner().pending(lane); })
         .def("stats", &stats_of)
         .def("fields", [](Batches& self) { return fields_as_dicts(self.learner().segment()); })
+        .def_property_readonly("segment_bytes",
+                               [](Batches& self) { return self.learner().segment().bytes; })
         .def_property_readonly(
-            "segment_bytes", [](Batches& self) { return self.learner().segment().bytes; })
-        .def_property_readonly("address",
-                               [](Batches& self) {
-                                   return reinterpret_cast<uintptr_t>(self.learner().segment().base);
-                               })
+            "address",
+            [](Batches& self) {
+                return reinterpret_cast<uintptr_t>(self.learner().segment().base);
+            })
         .def("close", [](Batches& self) { self.learner().close(); });
 }
 
@@ -162,10 +164,10 @@ py::dict lane_as_dict(Observer& self, uint32_t lane) {
     const uerl_lane_commands commands = self.commands_now(lane);
     const uerl_lane_results results = self.results_now(lane);
     return py::dict("lane"_a = lane, "locked"_a = self.lane_locked(lane), "state"_a = results.state,
-                    "generation"_a = results.generation,
-                    "commands"_a = commands.write_index, "commands_read"_a = results.read_index,
-                    "results"_a = results.write_index, "results_read"_a = commands.read_index,
-                    "fence"_a = commands.fence, "slot"_a = commands.slot, "steps"_a = results.steps,
+                    "generation"_a = results.generation, "commands"_a = commands.write_index,
+                    "commands_read"_a = results.read_index, "results"_a = results.write_index,
+                    "results_read"_a = commands.read_index, "fence"_a = commands.fence,
+                    "slot"_a = commands.slot, "steps"_a = results.steps,
                     "progress"_a = results.progress,
                     "wait_s"_a = static_cast<double>(results.wait_ns) * 1e-9);
 }
@@ -173,20 +175,20 @@ py::dict lane_as_dict(Observer& self, uint32_t lane) {
 py::dict header_as_dict(Observer& self) {
     const uerl_header& fixed = self.segment().header;
     const uerl_header now = self.header_now();
-    return py::dict(
-        "name"_a = self.segment().name, "layout_version"_a = fixed.layout_version,
-        "layout_hash"_a = fixed.layout_hash, "run_id"_a = fixed.run_id,
-        "segment_bytes"_a = fixed.segment_bytes, "file_bytes"_a = self.segment().bytes,
-        "num_lanes"_a = fixed.num_lanes, "envs_per_lane"_a = fixed.envs_per_lane,
-        "num_slots"_a = fixed.num_slots, "autoreset_mode"_a = fixed.autoreset_mode,
-        "message_bytes"_a = fixed.message_bytes, "owner_alive"_a = self.owner_alive(),
-        "closed"_a = now.closed != 0, "slot"_a = now.slot, "progress"_a = now.progress,
-        "steps"_a = now.steps, "batches"_a = now.batches,
-        "wait_s"_a = static_cast<double>(now.wait_ns) * 1e-9,
-        "copied_batches"_a = now.copied_batches);
+    return py::dict("name"_a = self.segment().name, "layout_version"_a = fixed.layout_version,
+                    "layout_hash"_a = fixed.layout_hash, "run_id"_a = fixed.run_id,
+                    "segment_bytes"_a = fixed.segment_bytes, "file_bytes"_a = self.segment().bytes,
+                    "num_lanes"_a = fixed.num_lanes, "envs_per_lane"_a = fixed.envs_per_lane,
+                    "num_slots"_a = fixed.num_slots, "autoreset_mode"_a = fixed.autoreset_mode,
+                    "message_bytes"_a = fixed.message_bytes, "owner_alive"_a = self.owner_alive(),
+                    "closed"_a = now.closed != 0, "slot"_a = now.slot, "progress"_a = now.progress,
+                    "steps"_a = now.steps, "batches"_a = now.batches,
+                    "wait_s"_a = static_cast<double>(now.wait_ns) * 1e-9,
+                    "copied_batches"_a = now.copied_batches);
 }
 
-py::object observed_rows(Observer& self, uint32_t index, uint32_t slot, uint32_t row, uint32_t count) {
+py::object observed_rows(Observer& self, uint32_t index, uint32_t slot, uint32_t row,
+                         uint32_t count) {
     const uerl_segment& segment = self.segment();
     if (index >= segment.header.num_fields || slot >= segment.header.num_slots)
         throw py::index_error("field or slot out of range");
@@ -247,12 +249,13 @@ PYBIND11_MODULE(_core, module) {
     });
     module.def("num_cores", &uerl_num_cores);
     module.attr("LAYOUT_VERSION") = UERL_LAYOUT_VERSION;
-    module.attr("ROLES") = py::dict(
-        "observation"_a = int(UERL_ROLE_OBSERVATION),
-        "final_observation"_a = int(UERL_ROLE_FINAL_OBSERVATION), "reward"_a = int(UERL_ROLE_REWARD),
-        "terminated"_a = int(UERL_ROLE_TERMINATED), "truncated"_a = int(UERL_ROLE_TRUNCATED),
-        "mask"_a = int(UERL_ROLE_MASK), "info"_a = int(UERL_ROLE_INFO),
-        "final_info"_a = int(UERL_ROLE_FINAL_INFO), "action"_a = int(UERL_ROLE_ACTION),
-        "control"_a = int(UERL_ROLE_CONTROL), "seed"_a = int(UERL_ROLE_SEED),
-        "parameter"_a = int(UERL_ROLE_PARAMETER), "annotation"_a = int(UERL_ROLE_ANNOTATION));
+    module.attr("ROLES") =
+        py::dict("observation"_a = int(UERL_ROLE_OBSERVATION),
+                 "final_observation"_a = int(UERL_ROLE_FINAL_OBSERVATION),
+                 "reward"_a = int(UERL_ROLE_REWARD), "terminated"_a = int(UERL_ROLE_TERMINATED),
+                 "truncated"_a = int(UERL_ROLE_TRUNCATED), "mask"_a = int(UERL_ROLE_MASK),
+                 "info"_a = int(UERL_ROLE_INFO), "final_info"_a = int(UERL_ROLE_FINAL_INFO),
+                 "action"_a = int(UERL_ROLE_ACTION), "control"_a = int(UERL_ROLE_CONTROL),
+                 "seed"_a = int(UERL_ROLE_SEED), "parameter"_a = int(UERL_ROLE_PARAMETER),
+                 "annotation"_a = int(UERL_ROLE_ANNOTATION));
 }

@@ -19,10 +19,10 @@ py::array Batches::rows(const FieldView& field, const std::vector<Run>& runs,
     const uint32_t per_lane = learner_.rows_per_lane(field.group);
     const auto shape = field.with_axes({static_cast<py::ssize_t>(num_rows(field.group, runs))});
     if (!lease.is_none())
-        return view_of(field, shape,
-                       uerl_segment_row(&segment, field.index, runs[0].slot,
-                                        runs[0].first_lane * per_lane),
-                       lease, options_.writable);
+        return view_of(
+            field, shape,
+            uerl_segment_row(&segment, field.index, runs[0].slot, runs[0].first_lane * per_lane),
+            lease, options_.writable);
     py::array copy = new_array(field.dtype, shape);
     uint8_t* target = static_cast<uint8_t*>(copy.mutable_data());
     for (const Run& run : runs) {
@@ -121,7 +121,8 @@ py::array Batches::rewards_of(uint32_t field, const std::vector<Run>& runs, py::
     return rewards;
 }
 
-// Rewards and flags are what decisions rest on: copied once, into memory that simulators cannot reach.
+// Rewards and flags are what decisions rest on: copied once, into memory that simulators cannot
+// reach.
 std::vector<Outcome> Batches::outcomes_of(const std::vector<Run>& runs, bool with_rewards) {
     std::vector<Outcome> outcomes(num_groups_);
     for (uint32_t group = 0; group < num_groups_; group++) {
@@ -187,8 +188,8 @@ void Batches::warn_of_copies() {
     warned_ = true;
     const std::string text =
         "no slot is free: this batch is a copy, and so may others be; " +
-        std::to_string(learner_.memory()->slots.num_held()) + " of slots=" +
-        std::to_string(learner_.memory()->slots.num_slots()) +
+        std::to_string(learner_.memory()->slots.num_held()) +
+        " of slots=" + std::to_string(learner_.memory()->slots.num_slots()) +
         " are held by batches that are still referenced: drop them, or raise slots= (2 * T + 2 for "
         "rollouts of T steps)";
     if (PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 2) != 0) throw py::error_already_set();
@@ -227,8 +228,8 @@ py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     const std::vector<Outcome> outcomes = outcomes_of(runs, outcome);
     if (outcome) {
         note_ended(lanes, outcomes);
-        learner_.count_delivery(num_rows_in_all,
-                                runs.size() == 1 && lanes.size() == all_lanes_.size(), runs[0].slot);
+        learner_.count_delivery(
+            num_rows_in_all, runs.size() == 1 && lanes.size() == all_lanes_.size(), runs[0].slot);
     }
     py::list parts[5];
     for (uint32_t group = 0; group < num_groups_; group++) {

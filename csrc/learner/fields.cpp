@@ -44,8 +44,14 @@ std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role) {
         if (field.role != role) continue;
         const std::string name = field.name;
         const std::string key = name.substr(name.find('/') + 1);
-        views.push_back({i, field.group, role, py::str(key), py::str("_" + key),
-                         numpy_dtype(field.dtype), {}, field.row_stride});
+        views.push_back({i,
+                         field.group,
+                         role,
+                         py::str(key),
+                         py::str("_" + key),
+                         numpy_dtype(field.dtype),
+                         {},
+                         field.row_stride});
         for (uint32_t axis = 0; axis < field.num_dims; axis++)
             views.back().shape.push_back(static_cast<py::ssize_t>(field.shape[axis]));
     }

@@ -149,21 +149,27 @@ void Learner::take_result(uint32_t index) {
     end_fill(lane.target);
 }
 
-// Looks at one lane's results; true when its last command is answered.
+// Looks at one lane's results; true when its last command is answered. Never throws: a damaged lane
+// must not keep the others from being looked at.
 bool Learner::poll(uint32_t index) {
     Lane& lane = lanes_[index];
     const uerl_lane_results* results = uerl_segment_results(&segment(), index);
     int count = uerl_ring_peek(&results->write_index, lane.read_index);
-    if (count == UERL_E_CORRUPT) {
-        stats.violations++;
-        throw Error(UERL_E_CORRUPT,
-                    "result ring of lane " + std::to_string(index) +
-                        " has an impossible write index, expected at most 4 results: restart that "
-                        "simulator",
-                    {index});
-    }
+    const bool corrupt = count == UERL_E_CORRUPT;
+    stats.violations += corrupt && !lane.corrupt;
+    lane.corrupt = corrupt;
     for (; count > 0 && !lane.ready; count--) take_result(index);
     return lane.ready;
+}
+
+void Learner::check_corrupt() const {
+    for (const uint32_t lane : outstanding_)
+        if (lanes_[lane].corrupt)
+            throw Error(UERL_E_CORRUPT,
+                        "result ring of lane " + std::to_string(lane) +
+                            " has an impossible write index, expected at most 4 results: restart "
+                            "that simulator",
+                        {lane});
 }
 
 uint32_t Learner::num_ready() {
@@ -279,6 +285,7 @@ void Learner::check_failed_ready() const {
 
 void Learner::check_failures() {
     check_failed_ready();
+    check_corrupt();
     std::vector<uint32_t> lost;
     for (const uint32_t lane : outstanding_) {
         const uint32_t generation =

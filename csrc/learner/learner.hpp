@@ -79,7 +79,8 @@ struct Lane {
     uint32_t overtaken = 0;    // where those of the command stand that a reset overtook
     uint32_t outstanding = 0;  // commands without a result: 0, 1, or 2 when a reset overtook
     bool ready = false;
-    bool failed = false;  // the simulator reported that it cannot go on
+    bool failed = false;   // the simulator reported that it cannot go on
+    bool corrupt = false;  // its result ring had an impossible index when last looked at
     uint32_t messages_seen = 0;
     bool message_outstanding = false;  // the message area belongs to the simulator
 };
@@ -137,7 +138,7 @@ class Learner {
     }
     bool wait_busy(uint32_t need, int64_t deadline_ns);
     void sleep_slice(uint32_t need, int64_t slice_ns);
-    void check_failures();            // throws Error when a lane failed or is lost
+    void check_failures();            // throws Error when a lane failed, is damaged or lost
     void check_failed_ready() const;  // throws Error when a ready lane's simulator gave up
     std::vector<uint32_t> silent_lanes() const { return outstanding_; }
     void add_wait_ns(uint64_t wait_ns);
@@ -170,6 +171,7 @@ class Learner {
 
   private:
     bool poll(uint32_t lane);
+    void check_corrupt() const;
     void take_result(uint32_t lane);
     void command(uint32_t lane, uint32_t slot, uint32_t action_slot);
     void publish(uint32_t lane, uint32_t kind, uint32_t slot, uint32_t action_slot);

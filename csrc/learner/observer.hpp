@@ -1,7 +1,7 @@
 // observer.hpp: reading a segment without being part of it. Needs read permission only.
 //
-// An observer copies rows, and keeps the copy only if the slot's epoch shows that nobody was writing:
-// it holds nothing and slows nobody down. Every number it reports was written by others.
+// An observer copies rows, and keeps the copy only if the slot's epoch shows that nobody was
+// writing: it holds nothing and slows nobody down. Every number it reports was written by others.
 #pragma once
 
 #include <cstdint>

@@ -27,8 +27,8 @@ void Batches::make_rollout_arrays(uint32_t num_steps) {
     const auto array_for = [&](const FieldView& field) {
         const auto shape = field.with_axes({steps, segment.groups[field.group].num_rows});
         if (rollout.first == UINT32_MAX) return new_array(field.dtype, shape);
-        return view_of(field, shape, uerl_segment_row(&segment, field.index, rollout.first, 0), lease,
-                       options_.writable);
+        return view_of(field, shape, uerl_segment_row(&segment, field.index, rollout.first, 0),
+                       lease, options_.writable);
     };
     for (const auto& group : observations_)
         for (const FieldView& field : group) rollout.observation.push_back(array_for(field));
@@ -81,8 +81,8 @@ void Batches::record_before_step() {
                         static_cast<uint64_t>(rollout_->done) * bytes * learner_.num_lanes();
         for (const uint32_t lane : all_lanes_) {
             std::memcpy(next,
-                        uerl_segment_row(&learner_.segment(), field.index,
-                                         learner_.lane(lane).slot, lane * rows),
+                        uerl_segment_row(&learner_.segment(), field.index, learner_.lane(lane).slot,
+                                         lane * rows),
                         bytes);
             next += bytes;
         }

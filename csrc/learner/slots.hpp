@@ -1,7 +1,7 @@
 // slots.hpp: which slots of the segment somebody still looks at.
 //
-// A lease holds rows of a run of lanes in one slot; while it lives nobody may write there. The table
-// is touched only by whoever holds Python's interpreter lock (leases end with their arrays).
+// A lease holds rows of a run of lanes in one slot; while it lives nobody may write there. The
+// table is touched only by whoever holds Python's interpreter lock (leases end with their arrays).
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,11 @@ namespace uerl {
 class SlotTable {
   public:
     SlotTable(uint32_t num_slots, uint32_t num_lanes)
-        : num_lanes_(num_lanes), whole_(num_slots), partial_(num_slots),
-          of_lane_(static_cast<size_t>(num_slots) * num_lanes), released_at_(num_slots) {
+        : num_lanes_(num_lanes),
+          whole_(num_slots),
+          partial_(num_slots),
+          of_lane_(static_cast<size_t>(num_slots) * num_lanes),
+          released_at_(num_slots) {
         // Nothing was released yet: slot 0 counts as the most recent, so that use begins there.
         for (uint32_t slot = 0; slot < num_slots; slot++) released_at_[slot] = num_slots - slot;
         clock_ = num_slots;

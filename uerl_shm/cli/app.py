@@ -19,7 +19,8 @@ class _ExamplesFirst:
     """Help that begins with what it is for and with examples, then usage and options."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(inspect.cleandoc(self.help or "").rstrip() + "\n")  # type: ignore[attr-defined]
+        text = inspect.cleandoc(self.help or "").rstrip() + "\n"
+        formatter.write(text)  # type: ignore[attr-defined]
         formatter.write_paragraph()
         self.format_usage(ctx, formatter)  # type: ignore[attr-defined]
         self.format_options(ctx, formatter)  # type: ignore[attr-defined]

@@ -1,4 +1,5 @@
-/* layout.h: the bytes that a learner, its simulators and observers share. Structs only, no functions.
+/* layout.h: the bytes that a learner, its simulators and observers share. Structs only, no
+ * functions.
  *
  * One segment serves one learner:
  *
@@ -43,18 +44,18 @@
 #define UERL_LAYOUT_VERSION UINT32_C(1)
 
 enum {
-    UERL_HEADER_BYTES = 4096,    /* what a simulator maps before it knows segment_bytes */
-    UERL_PAGE_BYTES = 4096,      /* alignment of fields; not the machine's page size */
-    UERL_NAME_BYTES = 64,        /* a name with its final zero */
-    UERL_MAX_DIMS = 8,           /* axes of one row */
+    UERL_HEADER_BYTES = 4096, /* what a simulator maps before it knows segment_bytes */
+    UERL_PAGE_BYTES = 4096,   /* alignment of fields; not the machine's page size */
+    UERL_NAME_BYTES = 64,     /* a name with its final zero */
+    UERL_MAX_DIMS = 8,        /* axes of one row */
     UERL_MAX_GROUPS = 64,
     UERL_MAX_FIELDS = 1024,
     UERL_MAX_SLOTS = 65536,
     UERL_MAX_LANES = 65536,
-    UERL_MAX_ROWS = 1 << 24,     /* of one group */
+    UERL_MAX_ROWS = 1 << 24, /* of one group */
     UERL_MAX_TEXT_BYTES = 1 << 26,
     UERL_MAX_MESSAGE_BYTES = 1 << 20,
-    UERL_RING_CAPACITY = 4       /* one command, one that supersedes it, one close, one to spare */
+    UERL_RING_CAPACITY = 4 /* one command, one that supersedes it, one close, one to spare */
 };
 
 /* Bytes of the segment file that carry OFD locks. A lock says "alive"; the bytes' contents do not
@@ -102,14 +103,15 @@ enum uerl_dtype {
 
 /* What a command asks of one row; all rows of an env are asked the same. */
 enum uerl_control {
-    UERL_CONTROL_SKIP = 0,  /* leave the row as it is */
-    UERL_CONTROL_STEP = 1,  /* apply the action, advance the env */
-    UERL_CONTROL_RESET = 2  /* begin an episode; the action is ignored */
+    UERL_CONTROL_SKIP = 0, /* leave the row as it is */
+    UERL_CONTROL_STEP = 1, /* apply the action, advance the env */
+    UERL_CONTROL_RESET = 2 /* begin an episode; the action is ignored */
 };
 
 enum uerl_autoreset_mode {
     UERL_AUTORESET_NEXT_STEP = 0, /* the learner asks for the reset with the next command */
-    UERL_AUTORESET_SAME_STEP = 1, /* the simulator resets within the command that ends the episode */
+    UERL_AUTORESET_SAME_STEP =
+        1, /* the simulator resets within the command that ends the episode */
     UERL_AUTORESET_DISABLED = 2
 };
 
@@ -121,11 +123,11 @@ enum uerl_result_status {
 };
 
 enum uerl_lane_state {
-    UERL_LANE_EMPTY = 0,    /* no simulator yet */
-    UERL_LANE_BINDING = 1,  /* a simulator holds the lock and compares specs */
-    UERL_LANE_READY = 2,    /* it answers commands of `generation` */
-    UERL_LANE_REFUSED = 3,  /* its arrays do not match; its message says which */
-    UERL_LANE_DETACHED = 4  /* it left in order */
+    UERL_LANE_EMPTY = 0,   /* no simulator yet */
+    UERL_LANE_BINDING = 1, /* a simulator holds the lock and compares specs */
+    UERL_LANE_READY = 2,   /* it answers commands of `generation` */
+    UERL_LANE_REFUSED = 3, /* its arrays do not match; its message says which */
+    UERL_LANE_DETACHED = 4 /* it left in order */
 };
 
 enum uerl_message_kind {
@@ -159,16 +161,17 @@ struct uerl_header {
     uint8_t reserved_identity[136];
 
     /* The learner's words. */
-    uint32_t command_epoch; /* futex word: + 1 with every batch of commands; simulators sleep on it */
-    uint32_t closed;        /* 1 once the learner is finished */
-    uint32_t wake_at;       /* the finished_count at which the learner wants to be woken */
-    uint32_t sleeping;      /* 1 while the learner is, or is about to be, asleep on finished_count */
-    uint32_t cpu;           /* processor on which the learner waits */
-    uint32_t slot;          /* slot of the last whole batch; num_slots: none yet */
-    uint64_t progress;      /* + 1 with every batch sent */
-    uint64_t steps;         /* rows delivered */
-    uint64_t batches;       /* batches delivered */
-    uint64_t wait_ns;       /* time the learner stood still */
+    uint32_t
+        command_epoch; /* futex word: + 1 with every batch of commands; simulators sleep on it */
+    uint32_t closed;   /* 1 once the learner is finished */
+    uint32_t wake_at;  /* the finished_count at which the learner wants to be woken */
+    uint32_t sleeping; /* 1 while the learner is, or is about to be, asleep on finished_count */
+    uint32_t cpu;      /* processor on which the learner waits */
+    uint32_t slot;     /* slot of the last whole batch; num_slots: none yet */
+    uint64_t progress; /* + 1 with every batch sent */
+    uint64_t steps;    /* rows delivered */
+    uint64_t batches;  /* batches delivered */
+    uint64_t wait_ns;  /* time the learner stood still */
     uint64_t copied_batches;
     uint8_t reserved_learner[192];
 
@@ -203,8 +206,8 @@ struct uerl_field {
 };
 
 struct uerl_command {
-    uint64_t sequence;   /* of this lane, from 1 */
-    uint32_t generation; /* a simulator drops commands of other generations */
+    uint64_t sequence;    /* of this lane, from 1 */
+    uint32_t generation;  /* a simulator drops commands of other generations */
     uint32_t action_slot; /* read action, control, seed and parameters here (step t) */
     uint32_t slot;        /* write observations and outcome here (step t + 1) */
     uint32_t kind;        /* enum uerl_command_kind */

@@ -1,4 +1,5 @@
-/* uerl_shm.h: the calls of a simulator. Plain C; Unreal, C, C++ and Python (cffi) include only this.
+/* uerl_shm.h: the calls of a simulator. Plain C; Unreal, C, C++ and Python (cffi) include only
+ * this.
  *
  *   attach -> bind every array -> ready -> { receive -> write rows -> send } ... -> detach
  *
@@ -7,8 +8,8 @@
  * the simulator writes its rows straight into the learner's batch and sends one result.
  *
  * Calls return UERL_OK (or a value >= 0 where said) or a negative enum uerl_error, and
- * uerl_last_error() then says what was found, what was expected and the remedy. One thread at a time
- * may use a handle; handles are independent: a simulator may serve several learners. */
+ * uerl_last_error() then says what was found, what was expected and the remedy. One thread at a
+ * time may use a handle; handles are independent: a simulator may serve several learners. */
 #ifndef UERL_SHM_H
 #define UERL_SHM_H
 
@@ -74,8 +75,8 @@ int uerl_describe(const char *spec_json);
  *
  * name        null: the environment's UERL_SHM_NAME
  * lane        -1: the environment's UERL_SHM_LANE, else the first free lane
- * timeout_ns  longest wait for the segment to appear; a lane that is taken is waited for at most 10 s
- *             of it, the time that a dead predecessor may need to go
+ * timeout_ns  longest wait for the segment to appear; a lane that is taken is waited for at most 10
+ * s of it, the time that a dead predecessor may need to go
  *
  * Returns UERL_OK; UERL_E_NOT_FOUND or UERL_E_EXISTS (no segment, or its lane still taken, after
  * that time); UERL_E_LAYOUT (built against another layout); UERL_E_CORRUPT; UERL_E_SYSTEM. */
@@ -93,7 +94,8 @@ void uerl_simulator_detach(uerl_simulator *simulator);
 int32_t uerl_simulator_lane(const uerl_simulator *simulator);
 uint32_t uerl_simulator_num_envs(const uerl_simulator *simulator);  /* of this lane */
 uint32_t uerl_simulator_first_env(const uerl_simulator *simulator); /* of the whole segment */
-uint32_t uerl_simulator_autoreset_mode(const uerl_simulator *simulator); /* enum uerl_autoreset_mode */
+uint32_t
+uerl_simulator_autoreset_mode(const uerl_simulator *simulator); /* enum uerl_autoreset_mode */
 uint32_t uerl_simulator_num_arrays(const uerl_simulator *simulator);
 const char *uerl_simulator_text(const uerl_simulator *simulator); /* spec and launch, JSON */
 
@@ -109,8 +111,8 @@ int32_t uerl_simulator_bind(uerl_simulator *simulator, const char *group, const 
                             uint32_t role, uint32_t dtype, uint32_t num_dims,
                             const uint64_t *shape);
 
-/* Tells the learner that this lane answers commands from now on. Refused with UERL_E_LAYOUT while an
- * observation array of the segment has not been bound: nobody would write it. */
+/* Tells the learner that this lane answers commands from now on. Refused with UERL_E_LAYOUT while
+ * an observation array of the segment has not been bound: nobody would write it. */
 int uerl_simulator_ready(uerl_simulator *simulator);
 
 /* Tells the learner why this simulator cannot serve it (a failed bind, a map that is missing). */
@@ -127,8 +129,8 @@ int uerl_simulator_receive(uerl_simulator *simulator, struct uerl_received *rece
                            int64_t timeout_ns);
 
 /* The first byte of row `row` of array `array`, 0 <= row < num_rows of that array; null outside it.
- * Actions, controls, seeds and parameters are to be read, all others to be written. Row of env e and
- * agent a: e * rows_per_env + a. Valid from receive() until send(). */
+ * Actions, controls, seeds and parameters are to be read, all others to be written. Row of env e
+ * and agent a: e * rows_per_env + a. Valid from receive() until send(). */
 void *uerl_simulator_row(const uerl_simulator *simulator, int32_t array, uint32_t row);
 
 /* What this command asks of env `env` of this lane: enum uerl_control. */
@@ -146,7 +148,8 @@ void uerl_simulator_outcome(uerl_simulator *simulator, uint32_t group, uint32_t 
 void uerl_simulator_present(uerl_simulator *simulator, uint32_t group, uint32_t row, int present);
 
 /* The bytes of the message that came with the command, valid until send(); null without one. */
-const void *uerl_simulator_message(const uerl_simulator *simulator, uint32_t *kind, uint32_t *bytes);
+const void *uerl_simulator_message(const uerl_simulator *simulator, uint32_t *kind,
+                                   uint32_t *bytes);
 
 /* Leaves a message for the learner, to be announced with the next send(), ready() or refuse().
  * Returns UERL_E_INVALID when it is longer than the segment's message_bytes. */

@@ -1,0 +1,151 @@
+"""What a `VecEnv` is made of: spec, rows, spaces, segment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+from gymnasium.error import ClosedEnvironmentError
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from uerl_shm import _core
+from uerl_shm import segment as segments
+from uerl_shm.errors import SpecError
+from uerl_shm.launcher import describe
+from uerl_shm.options import Access, checked_choice
+from uerl_shm.spec import EnvSpec
+
+
+def checked_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    """Return Gymnasium's enum for its value or itself."""
+    value = getattr(mode, "value", mode)
+    return AutoresetMode(checked_choice("autoreset_mode", value, segments.AUTORESET_MODES))
+
+
+def checked_name(name: str | None) -> str:
+    """Return a segment name that is allowed; a new one for None."""
+    if name is None:
+        return segments.new_name()
+    _core.check_name(name)
+    return name
+
+
+def spec_from(
+    spec: Any, simulator: Any, environ: Any, cwd: Any, timeout_s: float, run_as_user: Any
+) -> EnvSpec:
+    """Return the spec that was given in any form, or else ask the simulator."""
+    if isinstance(spec, EnvSpec):
+        return spec
+    if isinstance(spec, Mapping):
+        return EnvSpec.from_json(spec)
+    if spec is not None:
+        return EnvSpec.load(spec)
+    if simulator is None:
+        raise SpecError(
+            "no spec and no simulator to ask, expected spec= when simulators attach by themselves: "
+            "write one with `uerl-shm describe COMMAND`"
+        )
+    return describe(
+        simulator, environ=environ, cwd=cwd, timeout_s=timeout_s, run_as_user=run_as_user
+    )
+
+
+class Rows:
+    """How many rows, worlds and lanes there are.
+
+    Attributes:
+        num_worlds: Copies of the env.
+        num_lanes: Simulators.
+        per_world: Rows of each world: the agents of the only group, or 1 where there are several
+            groups and each has a batch of its own.
+        worlds_per_lane: Worlds of each simulator.
+    """
+
+    def __init__(self, spec: EnvSpec, num_envs: int, envs_per_simulator: int) -> None:
+        self.per_world = spec.groups[0].agents if len(spec.groups) == 1 else 1
+        self.worlds_per_lane = envs_per_simulator
+        for what, count, unit in (
+            ("envs_per_simulator", envs_per_simulator, 1),
+            ("num_envs", num_envs, self.per_world * max(envs_per_simulator, 1)),
+        ):
+            if count < 1 or count % unit:
+                raise SpecError(
+                    f"{what} {count}, expected a positive multiple of {unit} ({self.per_world} "
+                    f"rows of each world, {envs_per_simulator} worlds of each simulator)"
+                )
+        self.num_worlds = num_envs // self.per_world
+        self.num_lanes = self.num_worlds // envs_per_simulator
+
+
+def space_of(spec: EnvSpec, kind: str, num_worlds: int | None) -> gymnasium.Space[Any]:
+    """Return the space of one row's observation or action, or of a batch of `num_worlds` worlds."""
+    spaces = {}
+    for group in spec.groups:
+        space = getattr(group, f"{kind}_space")()
+        rows = 0 if num_worlds is None else num_worlds * group.agents
+        spaces[group.name] = space if num_worlds is None else batch_space(space, rows)
+    names = list(spaces)
+    return gymnasium.spaces.Dict(spaces) if len(names) > 1 else spaces[names[0]]
+
+
+def create_core(
+    spec: EnvSpec,
+    rows: Rows,
+    access: Access,
+    *,
+    name: str,
+    slots: int,
+    autoreset_mode: AutoresetMode,
+    torch: bool,
+    copy: bool,
+) -> Any:
+    """Create the segment; return the learner that owns it."""
+    mode = autoreset_mode.value
+    launch = {"autoreset_mode": mode, "envs_per_simulator": rows.worlds_per_lane}
+    return _core.Learner(
+        name=name,
+        mode=access.mode,
+        gid=access.gid,
+        num_lanes=rows.num_lanes,
+        envs_per_lane=rows.worlds_per_lane,
+        slots=slots,
+        autoreset_mode=segments.AUTORESET_MODES[mode],
+        message_bytes=spec.message_bytes,
+        groups=segments.groups_of(spec),
+        fields=segments.fields_of(spec, mode),
+        text=segments.text_of(spec, launch),
+        action_checks=segments.action_checks_of(spec),
+        wide_rewards=not torch,
+        writable=torch,
+        copy=copy,
+    )
+
+
+def converters(output: str, device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return what turns one array, and one batch, into the caller's kind."""
+    if output == "numpy":
+        if device is not None:
+            raise SpecError(f"device {device!r} with output='numpy', expected output='torch'")
+        return _same, _same
+    from uerl_shm import torch as torch_output
+
+    return torch_output.converters(device)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+class Unborn:
+    """Stands for the learner until there is one, so that a failed constructor can be closed."""
+
+
+class Closed:
+    """Stands for the learner of a closed env: every use says so."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ClosedEnvironmentError(
+            f"{name} was called on a closed env, expected an open one: make a new one"
+        )
