@@ -125,9 +125,16 @@ struct Scene {
     uerl::Learner learner;
     std::vector<std::unique_ptr<Puppet>> puppets;
 
-    explicit Scene(const struct small_spec& spec, uint32_t mode = UERL_AUTORESET_NEXT_STEP)
+    // first_index: of every ring, as after that many commands.
+    explicit Scene(const struct small_spec& spec, uint32_t mode = UERL_AUTORESET_NEXT_STEP,
+                   uint32_t first_index = 0)
         : learner(with_mode(config_of(spec), mode)) {
-        for (uint32_t lane = 0; lane < learner.num_lanes(); lane++) attach(lane);
+        for (uint32_t lane = 0; lane < learner.num_lanes(); lane++) {
+            const_cast<uerl::Lane&>(learner.lane(lane)).write_index = first_index;
+            uerl_segment_commands(&learner.segment(), lane)->write_index = first_index;
+            uerl_segment_results(&learner.segment(), lane)->write_index = first_index;
+            attach(lane);
+        }
         CHECK_EQUAL(learner.look_for_simulators(), learner.num_lanes());
     }
 
