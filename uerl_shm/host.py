@@ -186,8 +186,9 @@ class Simulator:
     """One simulator: holds a lane of a learner's segment and answers its commands.
 
     A context manager, and an iterator over commands that ends when the learner is finished or dead.
-    An exception that leaves the ``with`` block is reported to the learner. After `close`, arrays
-    that are still referenced are zeros of this process's own, which nobody else sees.
+    An exception that leaves the ``with`` block is reported to the learner. After `close`, and in a
+    forked child, arrays that are still referenced are zeros of the process's own, which nobody else
+    sees.
 
     Args:
         name: Name of the segment; None: the environment's ``UERL_SHM_NAME``.

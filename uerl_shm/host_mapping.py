@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from uerl_shm.errors import LayoutMismatch, SegmentNotFound, SystemCallFailed
 from uerl_shm.segment import SHM_DIRECTORY
 
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10  # MAP_FIXED: in place of what stands there
+
+# Address to memory: what a forked child must not take for its own.
+_mapped: weakref.WeakValueDictionary[int, mmap.mmap] = weakref.WeakValueDictionary()
 
 
 class Mapping:
@@ -50,6 +54,7 @@ class Mapping:
         self._memory.madvise(mmap.MADV_DONTDUMP)
         self.address = np.frombuffer(self._memory, np.uint8, 1).ctypes.data
         self._first_array = self.num_bytes
+        _mapped[self.address] = self._memory
 
     def array(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         """Return an array over the memory that begins at `address`."""
@@ -63,18 +68,24 @@ class Mapping:
         first = self._first_array - self._first_array % mmap.PAGESIZE
         if first >= self.num_bytes:
             return
-        mapped = _mmap()(
-            self.address + first,
-            self.num_bytes - first,
-            mmap.PROT_READ | mmap.PROT_WRITE,
-            _PRIVATE,
-            -1,
-            0,
-        )
-        if mapped != self.address + first:
-            reason = os.strerror(ctypes.get_errno())
-            raise SystemCallFailed(f"the arrays of a closed simulator cannot be kept: {reason}")
+        _put_private(self.address + first, self.num_bytes - first)
         self._first_array = self.num_bytes
+
+
+def _put_private(address: int, num_bytes: int) -> None:
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    if _mmap()(address, num_bytes, protection, _PRIVATE, -1, 0) != address:
+        reason = os.strerror(ctypes.get_errno())
+        raise SystemCallFailed(f"the arrays of a closed simulator cannot be kept: {reason}")
+
+
+def _after_fork() -> None:
+    """Let arrays be zeros in a forked child, which has not got the segment."""
+    for address, memory in _mapped.items():
+        _put_private(address, len(memory))
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _open(path: os.PathLike[str]) -> int:

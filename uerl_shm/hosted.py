@@ -298,21 +298,27 @@ class HostedVectorEnv(HostedWaiting):
             terminate: Whether to terminate the processes at once.
         """
         timeout = 0.0 if terminate else timeout
-        if self._state != AsyncState.DEFAULT and self._error is None:
-            if not self._late:
-                logger.warn(
-                    "Calling `close` while waiting for a pending call to "
-                    f"`{self._state.value}` to complete."
-                )
-            try:
-                wait = getattr(self, f"{self._state.value}_wait")
-                wait(_PENDING_S if timeout is None else timeout)
-            except HostedTimeout:
-                timeout = 0.0
-            except Exception as error:
-                logger.error("%s", f"The pending call raised {type(error).__name__}: {error}")
-        if self._finalizer.detach() is not None:
-            _end(self._segment, self._family, timeout)
+        try:
+            if self._state != AsyncState.DEFAULT and self._error is None:
+                timeout = self._end_pending(timeout)
+        finally:
+            if self._finalizer.detach() is not None:
+                _end(self._segment, self._family, timeout)
+
+    def _end_pending(self, timeout: float | None) -> float | None:
+        """Wait for the pending call; return how long to wait for the processes then."""
+        name = self._state.value
+        if not self._late:
+            logger.warn(
+                f"Calling `close` while waiting for a pending call to `{name}` to complete."
+            )
+        try:
+            getattr(self, f"{name}_wait")(_PENDING_S if timeout is None else timeout)
+        except HostedTimeout:
+            return 0.0
+        except Exception as error:
+            logger.error("%s", f"The pending call raised {type(error).__name__}: {error}")
+        return timeout
 
 
 def _end(segment: HostedSegment, family: Family, timeout_s: float | None = 1.0) -> None:

@@ -59,13 +59,14 @@ class Spaces:
     def _check(self, owner: str, hellos: Sequence[Hello], mode: Any) -> None:
         single = self.single_observation
         for hello in hellos:
-            if mode == "same" and hello.observation_space != single:
-                raise RuntimeError(
-                    f"{owner}(..., observation_mode='same') however some of the sub-environments "
-                    "observation spaces are not equivalent. If this is intentional, use "
-                    "`observation_mode='different'` instead."
-                )
-            if not is_space_dtype_shape_equiv(single, hello.observation_space):
+            if mode == "same":
+                if hello.observation_space != single:
+                    raise RuntimeError(
+                        f"{owner}(..., observation_mode='same') however some of the "
+                        "sub-environments observation spaces are not equivalent. If this is "
+                        "intentional, use `observation_mode='different'` instead."
+                    )
+            elif not is_space_dtype_shape_equiv(single, hello.observation_space):
                 raise RuntimeError(
                     f"{owner}(..., observation_mode='different' or custom space) however the "
                     "sub-environment's observation spaces do not share a common shape and dtype."

@@ -17,7 +17,7 @@ from gymnasium.error import AlreadyPendingCallError, ClosedEnvironmentError, NoA
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.async_vector_env import AsyncState
 
-from uerl_shm.errors import SegmentCorrupt, SimulatorLost, StepTimeout
+from uerl_shm.errors import SegmentCorrupt, SimulatorLost, StepTimeout, UerlError
 from uerl_shm.hosted_family import Family, raise_failures
 from uerl_shm.hosted_process import SIDE_CHANNEL, Failure
 from uerl_shm.hosted_segment import HostedSegment
@@ -42,7 +42,7 @@ class HostedWaiting(VectorEnv[Any, Any, Any]):
     _family: Family
 
     def _begin_idle(self) -> None:
-        self._error: SimulatorLost | None = None  # what has ended this env
+        self._error: UerlError | None = None  # what has ended this env
         self._tag = 0  # of the last request
         self._elsewhere: list[Any] = [None] * self.num_envs  # observations that no array holds
         self._begin_waiting(AsyncState.DEFAULT)
@@ -90,9 +90,11 @@ class HostedWaiting(VectorEnv[Any, Any, Any]):
             raise HostedTimeout(
                 f"The call to `{self._state.value}_wait` has timed out after {timeout} second(s)."
             ) from None
-        except SimulatorLost as error:
+        except (SimulatorLost, SegmentCorrupt) as error:
+            self._error = error
             lanes = getattr(error, "lanes", [])
-            self._error = self._family.lost(lanes, "it had answered") if lanes else error
+            if lanes and isinstance(error, SimulatorLost):
+                self._error = self._family.lost(lanes, "it had answered")
             raise self._error from None
         except BaseException:
             self._late = True

@@ -6,11 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+
+UNIT_BOX = spaces.Box(-1, 1, (3,))
 
 
 class Counter(gym.Env):
@@ -51,12 +54,13 @@ class Sampler(gym.Env):
 
     def __init__(
         self,
-        observation_space: gym.Space | None = None,
-        action_space: gym.Space | None = None,
+        observation_space: gym.Space = UNIT_BOX,
+        action_space: gym.Space = UNIT_BOX,
         last: int = 4,
     ) -> None:
-        self.observation_space = observation_space or spaces.Box(-1, 1, (3,))
-        self.action_space = action_space or spaces.Box(-1, 1, (2,))
+        # A space of its own: envs of one process must not share a generator.
+        self.observation_space = deepcopy(observation_space)
+        self.action_space = action_space
         self.last = last
         self.count = 0
 
@@ -96,9 +100,9 @@ class Reporter(gym.Env):
 class Listener(gym.Env):
     """Tells in its info what exactly it was given."""
 
-    def __init__(self, action_space: gym.Space | None = None) -> None:
+    def __init__(self) -> None:
         self.observation_space = spaces.Box(0, 1, (1,))
-        self.action_space = action_space or spaces.Box(-1, 1, (2,))
+        self.action_space = spaces.Box(-1, 1, (2,))
 
     def reset(self, **given: Any):
         super().reset(seed=given.get("seed"))
