@@ -46,7 +46,7 @@ class Args:
     out: str = ""
     """folder of all that is written (default: runs/ and the name of the scene)"""
     resume: str = ""
-    """checkpoint.pt of a run to go on with"""
+    """checkpoint.pt of a run to go on with, under that run's options"""
     num_steps: int = 128
     """steps of each env in one rollout"""
     learning_rate: float = 3e-4
@@ -74,11 +74,16 @@ class Args:
     eval_episodes: int = 50
     """episodes on unseen seeds after training; 0: none, and no video"""
 
+    @property
+    def command(self) -> str:
+        return self.simulator or f"uerl-sim {self.scene}"
+
 
 SCENES: dict[str, dict[str, Any]] = {
     "apples": {"total_steps": 71_680, "learning_rate": 7e-4},
     "basic": {"total_steps": 8_192, "learning_rate": 5e-3, "num_steps": 32, "minibatch_rows": 64},
 }
+COPIES = "copied_batches", "gathered_rows", "copied_rows"  # counters that stay 0
 EVAL_SEED = 1_000_000  # no world was trained from a seed this high
 
 
@@ -92,10 +97,13 @@ def parse_args(argv: list[str] | None = None) -> Args:
         flag, kind = f"--{field.name.replace('_', '-')}", type(field.default)
         parser.add_argument(flag, type=kind, default=field.default, help=text)
     first, _ = parser.parse_known_args(argv)
-    parser.set_defaults(**({} if first.simulator else SCENES.get(first.scene, {})))
+    if first.resume:
+        parser.set_defaults(**torch.load(first.resume, weights_only=True)["args"])
+    elif not first.simulator:
+        parser.set_defaults(**SCENES.get(first.scene, {}))
     args = Args(**vars(parser.parse_args(argv)))
     name = Path(shlex.split(args.simulator)[0]).stem if args.simulator else args.scene
-    args.out = args.out or (str(Path(args.resume).parent) if args.resume else f"runs/{name}")
+    args.out = args.out or f"runs/{name}"
     return args
 
 
@@ -223,12 +231,7 @@ class Run:
             while self.env_steps < args.total_steps:
                 share_left = 1 - self.env_steps / args.total_steps
                 self.optimizer.param_groups[0]["lr"] = args.learning_rate * share_left
-                batch = self.collect()
-                start = time.perf_counter()
-                losses = learn(self.policy, self.optimizer, batch, args)
-                self.spent["learning"] += time.perf_counter() - start
-                self.count_episodes(batch)
-                self.env_steps += batch.reward.numel()
+                losses = self.iterate()
                 self.seconds = time.perf_counter() - begin
                 progress.update(self.env_steps, self.report(losses))
                 if time.perf_counter() - saved > 60.0:
@@ -236,6 +239,15 @@ class Run:
                     saved = time.perf_counter()
         finally:
             progress.close()
+
+    def iterate(self) -> dict[str, float]:
+        """Learn from one rollout. On return its memory is free: no name refers to it any more."""
+        batch, start = self.collect(), time.perf_counter()
+        losses = learn(self.policy, self.optimizer, batch, self.args)
+        self.spent["learning"] += time.perf_counter() - start
+        self.count_episodes(batch)
+        self.env_steps += batch.reward.numel()
+        return losses
 
     @torch.no_grad()
     def collect(self) -> Batch:
@@ -277,16 +289,14 @@ class Run:
         speed = self.env_steps / self.seconds
         scalars = {f"loss/{name}": value for name, value in losses.items()}
         scalars |= {f"time/{name}_share": value / spent for name, value in self.spent.items()}
-        counters = "wait_s", "copied_batches", "gathered_rows"
-        scalars |= {f"transport/{name}": stats[name] for name in counters}
+        scalars |= {f"transport/{name}": stats[name] for name in ("wait_s", *COPIES)}
         scalars["time/env_steps_per_second"] = speed
         recent = [total for _, total in self.history[-4 * self.env.num_envs :]]
         if recent:
             scalars["episode/return"] = float(np.mean(recent))
         for name, value in scalars.items():
             self.log.add_scalar(name, value, self.env_steps)
-        shown = f"{np.mean(recent):.2f}" if recent else "-"
-        return f"return {shown}  {speed:,.0f} steps/s"
+        return (f"return {np.mean(recent):.2f}  " if recent else "") + f"{speed:,.0f} steps/s"
 
     def save(self) -> None:
         """Write checkpoint.pt, to go on from, and policy.pt, which is small and enough to play."""
@@ -301,8 +311,8 @@ class Run:
         }
         torch.save(checkpoint, self.out / "checkpoint.new")
         os.replace(self.out / "checkpoint.new", self.out / "checkpoint.pt")
-        spec, command = self.env.spec, command_of(self.args)
-        save_policy(self.out / "policy.pt", self.policy, self.args.hidden, spec, command)
+        about = self.args.hidden, self.env.spec, self.args.command
+        save_policy(self.out / "policy.pt", self.policy, *about)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint."""
@@ -318,10 +328,8 @@ class Run:
         """Write what there is, the learning curve with the returns that a policy has to beat."""
         self.log.close()
         self.save()
-        title = (
-            f"PPO on {self.out.name}: {self.env_steps:,} env steps of {self.env.num_envs} envs "
-            f"in {self.seconds:,.0f} s"
-        )
+        size = f"{self.env_steps:,} env steps of {self.env.num_envs} envs"
+        title = f"PPO on {self.out.name}: {size} in {self.seconds:,.0f} s"
         history = np.array(self.history).reshape(-1, 2)
         pictures.draw_learning_curve(self.out / "learning_curve.png", title, history, result)
         for path in sorted(self.out.iterdir()):
@@ -332,15 +340,9 @@ class Run:
         """Return where the time went, and how often the transport had to copy."""
         stats, spent = self.env.stats(), max(sum(self.spent.values()), 1e-9)
         shares = ", ".join(f"{name} {value / spent:.0%}" for name, value in self.spent.items())
-        return (
-            f"time: {shares} (waiting for simulators {stats['wait_s'] / spent:.0%})\n"
-            f"transport: copied_batches={stats['copied_batches']} "
-            f"gathered_rows={stats['gathered_rows']}"
-        )
-
-
-def command_of(args: Args) -> str:
-    return args.simulator or f"uerl-sim {args.scene}"
+        copies = " ".join(f"{name}={stats[name]}" for name in COPIES)
+        waiting = f"waiting for simulators {stats['wait_s'] / spent:.0%}"
+        return f"time: {shares} ({waiting})\ntransport: {copies}"
 
 
 def evaluate(run: Run) -> dict[str, float]:
@@ -356,11 +358,11 @@ def evaluate(run: Run) -> dict[str, float]:
         played = episodes.play(env, act, num_episodes, EVAL_SEED, video.watch)
     totals = [episode.total for episode in played]
     if scene == "apples":
-        result = episodes.compare(command_of(args), run.policy, args.eval_episodes, EVAL_SEED)
-        return {**result, **done}
+        return episodes.compare(args.command, run.policy, args.eval_episodes, EVAL_SEED) | done
     if scene == "basic":
         return {"mean_return": float(np.mean(totals)), **done, "eval_min": min(totals)}
-    random = episodes.mean_return(env, episodes.at_random(env, EVAL_SEED), 100, EVAL_SEED)
+    at_random = episodes.at_random(env, EVAL_SEED)
+    random = episodes.mean_return(env, at_random, args.eval_episodes, EVAL_SEED)
     return {"mean_return": float(np.mean(totals)), "random_return": random, **done}
 
 
@@ -369,12 +371,11 @@ def main(argv: list[str] | None = None) -> int:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     slots, result = 2 * args.num_steps + 2, {}
-    env = uerl_shm.VecEnv(command_of(args), args.num_envs, slots=slots, output="torch")
+    env = uerl_shm.VecEnv(args.command, args.num_envs, slots=slots, output="torch")
     with closing(env):
         run = Run(args, env)
-        about = f"training on {command_of(args)!r}; to look on: tensorboard --logdir {run.out}"
         try:
-            print(about, flush=True)
+            print(f"training on {args.command!r}, writing to {run.out}", flush=True)
             run.train()
             print(run.describe())
             result = evaluate(run)

@@ -64,7 +64,7 @@ def test_a_policy_that_falls_short_is_said_and_fails(capsys):
 def test_any_simulator_of_one_group_trains_and_no_observation_is_copied(simulator, capsys):
     assert train("--simulator", simulator, "--total-steps", "192", "--eval-episodes", "4") == 0
     output = capsys.readouterr().out
-    assert "copied_batches=0 gathered_rows=0" in output
+    assert "copied_batches=0 gathered_rows=0 copied_rows=0\n" in output
     assert list(numbers(output)) == ["mean_return", "random_return", "env_steps", "seconds"]
     assert numbers(output)["env_steps"] == 192
 
@@ -90,24 +90,33 @@ def test_a_run_leaves_a_curve_a_video_logs_and_checkpoints_and_names_them(capsys
 
 
 def test_a_run_goes_on_from_its_checkpoint(capsys):
-    options = ["--simulator", "uerl-sim basic --episode-steps 10", "--out", "out"]
+    options = ["--simulator", "uerl-sim basic --episode-steps 10", "--out", "out", "--hidden", "9"]
     train(*options, "--total-steps", "128")
     first = torch.load("out/checkpoint.pt", weights_only=True)
-    train(options[0], options[1], "--resume", "out/checkpoint.pt", "--total-steps", "320")
+    train_ppo.main(["--resume", "out/checkpoint.pt", "--total-steps", "320"])
     second = torch.load("out/checkpoint.pt", weights_only=True)
     assert (first["env_steps"], second["env_steps"]) == (128, 320)
-    assert second["seconds"] > first["seconds"]
     count = len(first["history"])
     assert count >= 4 and second["history"][:count] == first["history"]
     assert second["history"][count][0] > 128
     steps = [int(data["optimizer"]["state"][0]["step"]) for data in (first, second)]
-    assert steps[1] > steps[0] > 0
+    assert steps[0] > 0 and steps[1] / 320 == steps[0] / 128
+
+
+def test_a_run_that_is_complete_stays_as_it_is():
+    train("--scene", "basic", "--out", "out", "--total-steps", "128")
+    first = torch.load("out/checkpoint.pt", weights_only=True)
+    train_ppo.main(["--resume", "out/checkpoint.pt"])
+    second = torch.load("out/checkpoint.pt", weights_only=True)
+    for name in ("seconds", "env_steps", "history", "spec"):
+        assert first[name] == second[name]
+    torch.testing.assert_close(first["policy"], second["policy"], rtol=0, atol=0)
 
 
 def test_another_spec_than_the_checkpoints_is_refused():
     train("--scene", "basic", "--out", "out", "--total-steps", "64")
     with pytest.raises(SystemExit, match=r"checkpoint\.pt was trained with another spec"):
-        train("--scene", "apples", "--resume", "out/checkpoint.pt", "--total-steps", "128")
+        train("--resume", "out/checkpoint.pt", "--scene", "apples")
 
 
 def test_returns_are_those_of_whole_episodes():
@@ -157,6 +166,35 @@ def run():
         run.observation, run.info = env.reset(seed=0)
         yield run
         run.log.close()
+
+
+def test_the_episode_of_a_lost_simulator_has_no_return(run):
+    batch = run.collect()
+    batch.reward[:] = 1.0
+    batch.valid[2, 0], batch.truncated[2, 0] = False, True
+    run.count_episodes(batch)
+    whole, rest = 6.0, 3.0  # six steps each; the first of row 0 lost what it had
+    first = [total for step, total in run.history if step <= 6 * 4]
+    assert first == [rest, whole, whole, whole]
+
+
+def test_the_loss_is_what_ppo_says(run):
+    args, batch = run.args, run.collect()
+    advantage = torch.linspace(-2, 2, 64).reshape(16, 4)
+    pick = torch.tensor([0, 3, 7]), torch.tensor([1, 0, 2])
+    moved = torch.tensor([0.5, 1.1, 1.5])  # ratios of new to old probability
+    batch.log_prob[pick] -= moved.log()
+    loss, parts = train_ppo.loss_of(run.policy, batch, advantage, pick, args)
+    gain = advantage[pick]
+    gain = (gain - gain.mean()) / gain.std(correction=0)
+    kept = torch.tensor([0.8, 1.1, 1.2])
+    policy_loss = -torch.min(moved * gain, kept * gain).mean()
+    # Values were those of this policy, so what is left of their error is the advantage.
+    value_loss = 0.5 * advantage[pick].square().mean()
+    entropy = 2 * (0.5 * np.log(2 * np.pi * np.e) - 0.5)  # two normals, log deviation -0.5
+    expected = policy_loss + args.value_weight * value_loss - args.entropy_weight * entropy
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert parts["policy"].item() == pytest.approx(policy_loss.item(), abs=1e-4)
 
 
 def test_a_batch_is_the_segments_own_memory(run):
@@ -219,7 +257,12 @@ def test_a_scene_has_settings_of_its_own_which_options_override():
 def test_a_run_is_named_after_its_scene_or_its_simulator():
     assert train_ppo.parse_args([]).out == "runs/apples"
     assert train_ppo.parse_args(["--simulator", "'/a b/Game.sh' -nullrhi"]).out == "runs/Game"
-    assert train_ppo.parse_args(["--resume", "old/checkpoint.pt"]).out == "old"
+
+
+def test_a_run_goes_on_under_its_own_options():
+    torch.save({"args": {"scene": "basic", "hidden": 9, "out": "old"}}, "checkpoint.pt")
+    args = train_ppo.parse_args(["--resume", "checkpoint.pt", "--total-steps", "9"])
+    assert (args.scene, args.hidden, args.out, args.total_steps) == ("basic", 9, "old", 9)
 
 
 def test_gradient_descent_raises_the_probability_of_better_actions():
