@@ -46,7 +46,7 @@ verify: .venv/built ## check every byte of ten million env steps
 	$(RUN) tests/verify/verify.py $(ARGS)
 
 bench: .venv/built ## measure against websockets, side by side
-	$(RUN) -m pytest benchmarks --timeout=0 $(ARGS)
+	$(RUN) benchmarks/run.py $(ARGS)
 
 lint: .venv/built ## ruff, mypy and clang-format, changing nothing
 	$(RUN) -m ruff check .
