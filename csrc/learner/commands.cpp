@@ -98,6 +98,7 @@ void Learner::command(uint32_t index, uint32_t slot, uint32_t action_slot) {
         lane.overtaken = lane.target;
     begin_fill(slot);
     lane.target = slot;
+    lane.action_slot = action_slot;
     lane.outstanding++;
     publish(index, UERL_COMMAND_GO, slot, action_slot);
 }
@@ -264,11 +265,18 @@ void Learner::clear_outcome(uint32_t env, uint32_t slot) {
     }
 }
 
+// An outstanding command still reads its own action slot. A reset reads no action there, only words
+// that nobody else sees: any other slot will do, held or not.
+uint32_t Learner::action_slot_of_reset(uint32_t index) const {
+    const Lane& lane = lanes_[index];
+    if (lane.outstanding == 0 || lane.slot != lane.action_slot) return lane.slot;
+    return (lane.slot + 1) % memory_->slots.num_slots();
+}
+
 void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
                             const std::vector<int64_t>& seeds, uint32_t target) {
     Lane& lane = lanes_[index];
-    // The outstanding command still reads its own action slot.
-    const uint32_t action_slot = lane.outstanding > 0 ? target : lane.slot;
+    const uint32_t action_slot = action_slot_of_reset(index);
     const uint32_t first = index * envs_per_lane();
     for (uint32_t env = first; env < first + envs_per_lane(); env++) {
         write_control(env, action_slot, mask[env] ? UERL_CONTROL_RESET : UERL_CONTROL_SKIP,

@@ -76,6 +76,7 @@ struct Lane {
     uint32_t slot = 0;         // where the last delivered rows stand
     bool has_rows = false;     // were any delivered?
     uint32_t target = 0;       // where the outstanding command's rows will stand
+    uint32_t action_slot = 0;  // where the outstanding command reads what is asked of each row
     uint32_t overtaken = 0;    // where those of the command stand that a reset overtook
     uint32_t outstanding = 0;  // commands without a result: 0, 1, or 2 when a reset overtook
     bool ready = false;
@@ -173,6 +174,7 @@ class Learner {
     bool poll(uint32_t lane);
     void check_corrupt() const;
     void take_result(uint32_t lane);
+    uint32_t action_slot_of_reset(uint32_t lane) const;
     void command(uint32_t lane, uint32_t slot, uint32_t action_slot);
     void publish(uint32_t lane, uint32_t kind, uint32_t slot, uint32_t action_slot);
     void broadcast(const std::vector<uint32_t>& lanes);

@@ -89,6 +89,21 @@ def test_reset_of_other_rows_than_those_pending_is_refused():
         assert (env.recv().info["received"] == 2).all()
 
 
+def test_superseding_reset_leaves_the_pending_command_as_it_was():
+    with probe(lambda _: f"{COMMAND} --wait-us 30000", slots=2) as env:
+        held = env.reset(seed=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            env.step(actions())
+        # No slot is left but the one that holds the last rows: what is sent now works in place.
+        env.send(actions())
+        _, info = env.reset(seed=10)
+        assert info["received"].tolist() == [4] * LANES
+        assert info["episode"].tolist() == [1] * LANES
+        assert info["seed"].tolist() == [10, 11, 12, 13]
+        assert (held[1]["received"] == 1).all()
+
+
 def test_rollout_goes_on_with_recv_of_all_rows_after_a_timeout():
     with probe(slow_lane(2, 30_000), slots=8, timeout_s=0.005) as env:
         with pytest.raises(StepTimeout):
