@@ -105,8 +105,12 @@ static int settle(uerl_simulator *simulator, int32_t lane)
         return uerl_fail(UERL_E_NOT_FOUND, "segment %s has no living learner: start the learner",
                          segment->name);
     int error = take_lane(simulator, lane);
-    if (error == UERL_OK)
-        error = find_fixed_fields(simulator);
+    if (error != UERL_OK)
+        return error;
+    /* First of all: a predecessor that was killed left its generation and "ready" behind. */
+    simulator->results = uerl_segment_results(segment, simulator->lane);
+    store_relaxed_u32(&simulator->results->state, UERL_LANE_BINDING);
+    error = find_fixed_fields(simulator);
     simulator->bound = calloc(segment->header.num_fields, sizeof *simulator->bound);
     simulator->text = malloc((size_t)segment->header.text_bytes + 1);
     if (error == UERL_OK && (simulator->bound == NULL || simulator->text == NULL))
@@ -117,10 +121,8 @@ static int settle(uerl_simulator *simulator, int32_t lane)
     simulator->text[segment->header.text_bytes] = '\0';
     simulator->header = uerl_segment_header(segment);
     simulator->commands = uerl_segment_commands(segment, simulator->lane);
-    simulator->results = uerl_segment_results(segment, simulator->lane);
     simulator->messages_written = load_relaxed_u32(&simulator->results->message_count);
     uerl_wait_init(&simulator->wait, segment->header.num_lanes + 1);
-    store_relaxed_u32(&simulator->results->state, UERL_LANE_BINDING);
     populate_rows(simulator);
     return UERL_OK;
 }

@@ -88,14 +88,14 @@ uint32_t Learner::look_for_simulators() {
     uint32_t count = 0;
     for (uint32_t i = 0; i < num_lanes(); i++) {
         Lane& lane = lanes_[i];
-        if (lane.generation == 0) {
+        if (lane.sequence == 0) {  // until its first command it may leave and be replaced
             const uerl_lane_results* results = uerl_segment_results(&segment(), i);
             // [H] The indices that the simulator adopted are visible with it. Pairs with [G].
             const uint32_t generation = load_acquire_u32(&results->generation);
-            if (generation != 0 && lane_locked(i)) {
-                lane.generation = generation;
-                lane.read_index = load_relaxed_u32(&results->write_index);
-            }
+            // The generation may be a dead predecessor's, and the lock its successor's.
+            const bool ready = lane_locked(i) && lane_state(i) == UERL_LANE_READY;
+            lane.generation = ready ? generation : 0;
+            lane.read_index = load_relaxed_u32(&results->write_index);
         }
         count += lane.generation != 0;
     }
