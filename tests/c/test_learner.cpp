@@ -18,9 +18,30 @@ TEST(a_learner_knows_its_simulators_when_they_are_ready_and_hold_their_lane) {
     puppet.reset();
     CHECK_EQUAL(learner.lane_state(1), UERL_LANE_DETACHED);
     uerl_simulator_detach(half);
-    { const Puppet gone(name, 0); }  // was ready, but its lock is free
-    CHECK_EQUAL(learner.look_for_simulators(), 1);
+    { const Puppet gone(name, 0); }
+    uerl_segment_results(&learner.segment(), 0)->state = UERL_LANE_READY;  // but its lock is free
+    CHECK_EQUAL(learner.look_for_simulators(), 0);
     CHECK_EQUAL(learner.lane(0).generation, 0);
+}
+
+TEST(a_simulator_that_goes_before_its_first_command_makes_room_for_another) {
+    uerl::Learner learner(config_of(small_spec(1, 1, 1, 3)));
+    const std::string name = learner.segment().name;
+    auto first = std::make_unique<Puppet>(name, 0);
+    CHECK_EQUAL(learner.look_for_simulators(), 1);
+    first.reset();
+    uerl_segment_results(&learner.segment(), 0)->state = UERL_LANE_READY;  // it was killed
+    CHECK_EQUAL(learner.look_for_simulators(), 0);
+    uerl_simulator* half = nullptr;  // holds the lock, but the generation is still the old one
+    CHECK_EQUAL(uerl_simulator_attach(&half, name.c_str(), 0, 0), UERL_OK);
+    CHECK_EQUAL(learner.look_for_simulators(), 0);
+    uerl_simulator_detach(half);
+    Puppet second(name, 0);
+    CHECK_EQUAL(learner.look_for_simulators(), 1);
+    CHECK_EQUAL(learner.lane(0).generation, 2);
+    learner.send_reset({1}, {-1}, "");
+    CHECK(second.answer());
+    CHECK_EQUAL(learner.num_ready(), 1);
 }
 
 TEST(a_refused_learner_leaves_nothing_behind) {
@@ -315,6 +336,7 @@ TEST(a_late_result_is_delivered_once_while_its_neighbour_steps_on) {
 
 int main() {
     RUN(a_learner_knows_its_simulators_when_they_are_ready_and_hold_their_lane);
+    RUN(a_simulator_that_goes_before_its_first_command_makes_room_for_another);
     RUN(a_refused_learner_leaves_nothing_behind);
     RUN(a_step_delivers_what_each_lane_wrote_for_it);
     RUN(an_action_stands_beside_the_observation_that_it_answers);

@@ -38,7 +38,6 @@ struct Tragedy {
 
     explicit Tragedy(Point point) : scene(small_spec(3, 1, 1, 4)), doomed{scene.name(), point, {}} {
         scene.puppets[1].reset();
-        const_cast<uerl::Lane&>(scene.learner.lane(1)).generation = 0;  // as before the first
         doomed.ready = make_gate();
         child = start_child(live_and_die, &doomed);
         wait_at_gate(&doomed.ready);
