@@ -206,7 +206,7 @@ void uerl_simulator_detach(uerl_simulator *simulator)
 {
     if (simulator == NULL)
         return;
-    if (simulator->results != NULL &&
+    if (simulator->results != NULL && !uerl_segment_inherited(&simulator->segment) &&
         load_relaxed_u32(&simulator->results->state) != UERL_LANE_REFUSED)
         store_relaxed_u32(&simulator->results->state, UERL_LANE_DETACHED);
     uerl_segment_close(&simulator->segment);

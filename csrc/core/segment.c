@@ -195,7 +195,9 @@ int uerl_segment_adopt(struct uerl_segment *segment, const char *name, void *map
 
 void uerl_segment_unlock(struct uerl_segment *segment)
 {
-    uerl_lock_close(segment->lock_fd);
+    /* The fork closed the copy of the lock fd: its number may be another lock's by now. */
+    if (!uerl_segment_inherited(segment))
+        uerl_lock_close(segment->lock_fd);
     segment->lock_fd = -1;
     if (segment->file_fd >= 0)
         close(segment->file_fd);
