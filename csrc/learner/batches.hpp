@@ -18,7 +18,10 @@ struct BatchOptions {
 // What a step brought to the rows of one group; the learner's own memory. reward float32 or
 // float64, the others bool, all (rows,); present is empty for a group without a mask.
 struct Outcome {
-    py::array reward, terminated, truncated, present;
+    py::array reward = none(), terminated = none(), truncated = none(), present = none();
+
+    // py::array() would make an empty array, for each of them in every step.
+    static py::array none() { return py::reinterpret_steal<py::array>(py::handle()); }
 };
 
 // T consecutive steps whose rows stand in consecutive slots, or in arrays of its own.

@@ -231,23 +231,23 @@ py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
         learner_.count_delivery(
             num_rows_in_all, runs.size() == 1 && lanes.size() == all_lanes_.size(), runs[0].slot);
     }
-    py::list parts[5];
+    std::vector<py::object> parts[5];
     for (uint32_t group = 0; group < num_groups_; group++) {
         const Outcome& own = outcomes[group];
         py::dict info = info_of(group, runs, lease, own);
-        parts[0].append(observation_of(group, runs, lease, observations_));
+        parts[0].push_back(observation_of(group, runs, lease, observations_));
         if (outcome) {
             if (learner_.autoreset_mode() == UERL_AUTORESET_SAME_STEP)
                 add_final(group, runs, lease, own, info);
             if (rollout_) record_outcome(group, own);
-            parts[1].append(own.reward);
-            parts[2].append(own.terminated);
-            parts[3].append(own.truncated);
+            parts[1].push_back(own.reward);
+            parts[2].push_back(own.terminated);
+            parts[3].push_back(own.truncated);
         }
-        parts[4].append(info);
+        parts[4].push_back(std::move(info));
     }
     if (rollout_ && outcome) rollout_->done++;
-    const auto whole = [&](const py::list& part) -> py::object {
+    const auto whole = [&](const std::vector<py::object>& part) -> py::object {
         if (num_groups_ == 1) return part[0];
         py::dict named;
         for (uint32_t group = 0; group < num_groups_; group++)
