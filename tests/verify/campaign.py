@@ -23,8 +23,8 @@ DRIVES: dict[str, Callable[[Session, int], None]] = {
     "rollouts": drives.rollouts,
     "timeouts": drives.timeouts,
 }
-LONGEST_WAIT_US = 300  # of a simulator that is meant to be slower than others
-TIMEOUT_S = 0.0007  # of step() and reset(), where timeouts are wanted
+LONGEST_WAIT_US = 500  # of a simulator that is meant to be slower than others
+TIMEOUT_S = 0.0005  # of step() and reset(), where timeouts are wanted
 ROLLOUT_STEPS = 6
 
 
@@ -63,8 +63,8 @@ class Configuration:
 
     @property
     def weight(self) -> float:
-        """Share of the env steps: engines that wait are slow."""
-        return 0.2 if self.drive == "timeouts" else 1.0
+        """Share of the env steps: engines that wait are slow, and small batches cost more each."""
+        return (0.2 if self.drive == "timeouts" else 1.0) * (1 + self.envs_per_simulator / 4)
 
 
 def configurations() -> list[Configuration]:

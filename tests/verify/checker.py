@@ -86,12 +86,22 @@ class _Group:
             [probe_pattern.fnv1a(text) for text in [*names, f"{name}/reward"]], np.uint64
         )[:, None]
 
-    def bases(self, env: np.ndarray, agent: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """First words, ``(arrays + 1, rows)``: as probe_pattern.base(), for all arrays at once."""
+    def bases(self, env: np.ndarray, step: np.ndarray, reward_step: np.ndarray) -> np.ndarray:
+        """First words, ``(arrays + 1, rows)``: as probe_pattern.base(), for all arrays at once.
+
+        Args:
+            env: Of each world.
+            step: Likewise, of the arrays.
+            reward_step: Likewise, of the last row: the reward.
+        """
+        steps = np.empty((len(self.hashes), len(env) * self.agents), np.uint64)
+        steps[:-1] = self.rows(step)
+        steps[-1] = self.rows(reward_step)
+        agent = np.tile(np.arange(self.agents, dtype=np.uint64), len(env))
         mix = probe_pattern.mix
-        env, agent, step = (words.astype(np.uint64) for words in (env, agent, step))
         with np.errstate(over="ignore"):
-            return mix(env + mix(agent + mix(step + self.hashes)))
+            steps += self.hashes
+            return mix(self.rows(env).astype(np.uint64) + mix(agent + mix(steps)))
 
     def rows(self, per_env: np.ndarray) -> np.ndarray:
         """One entry for each env to one for each row."""
@@ -115,28 +125,37 @@ class Checker:
     def _of(self, value: Any, group: _Group) -> Any:
         return value[group.name] if len(self._groups) > 1 else value
 
-    def rows(self, shown: Shown, observation: Any, info: Any) -> int:
+    def rows(
+        self,
+        shown: Shown,
+        observation: Any,
+        info: Any,
+        outcome: tuple[Outcome, Any, Any, Any] | None = None,
+    ) -> int:
         """Compare rows with what they must show; return how much was wrong.
 
         Args:
             shown: Of n envs.
             observation: As the env returned it, ``n * agents`` rows of each array.
             info: Likewise; None: not looked at.
+            outcome: What must have come, and the rewards and flags that came.
         """
         before = self.tally.num_wrong()
+        step = shown.words[STEP]
+        reward_step = step if outcome is None else outcome[0].reward_step
         for number, group in enumerate(self._groups):
-            own_info = None if info is None else self._of(info, group)
+            bases = group.bases(shown.env, step, reward_step)
             own_observation = self._of(observation, group)
             if group.single:
                 own_observation = {group.arrays[0].name: own_observation}
-            if own_info is not None:
-                self._echoes(shown, number, group, own_info)
-            agent = np.tile(np.arange(group.agents), len(shown.env))
-            bases = group.bases(group.rows(shown.env), agent, group.rows(shown.words[STEP]))
+            if info is not None:
+                self._echoes(shown, number, group, self._of(info, group))
+            if outcome is not None:
+                self._outcome(group, bases[-1], *outcome)
             for array, words in zip(group.arrays, bases, strict=False):
-                source = own_observation if array.kind == "observation" else own_info
-                if source is None:
+                if array.kind == "info" and info is None:
                     continue
+                source = own_observation if array.kind == "observation" else self._of(info, group)
                 values = np.asarray(source[array.name])
                 self.tally.bytes += values.nbytes
                 self.tally.wrong_bytes += count_wrong_bytes(values, words, *array.masks)
@@ -163,23 +182,22 @@ class Checker:
         tally.shifted += int(((ahead == 0) & (wrong[STEP] | wrong_sums)).sum())
         tally.wrong_outcomes += wrong_lanes + int(wrong[[1, 2]].sum())
 
-    def outcome(
-        self, shown: Shown, outcome: Outcome, reward: Any, terminated: Any, truncated: Any
-    ) -> None:
-        """Compare rewards and flags of n envs."""
-        for group in self._groups:
-            agent = np.tile(np.arange(group.agents), len(shown.env))
-            step = group.rows(outcome.reward_step)
-            words = group.bases(group.rows(shown.env), agent, step)[-1]
-            value = (words >> np.uint64(40)).astype(np.float64) / 2**24
-            pairs = (
-                (np.asarray(self._of(reward, group)), np.where(step >= 0, value, 0.0)),
-                (np.asarray(self._of(terminated, group)), group.rows(outcome.terminated)),
-                (np.asarray(self._of(truncated, group)), group.rows(outcome.truncated)),
-            )
-            for found, wanted in pairs:
-                if found.shape != wanted.shape or (found != wanted).any():
-                    self.tally.wrong_outcomes += 1
+    def _outcome(
+        self, group: _Group, words: np.ndarray, outcome: Outcome, reward: Any, terminated: Any,
+        truncated: Any,
+    ) -> None:  # fmt: skip
+        value = (words >> np.uint64(40)).astype(np.float64) / 2**24
+        pairs = (
+            (reward, np.where(group.rows(outcome.reward_step) >= 0, value, 0.0)),
+            (terminated, group.rows(outcome.terminated)),
+            (truncated, group.rows(outcome.truncated)),
+        )
+        for whole, wanted in pairs:
+            found = np.asarray(self._of(whole, group))
+            if found.shape != wanted.shape:
+                self.tally.wrong_outcomes += len(wanted)
+            else:
+                self.tally.wrong_outcomes += int(np.count_nonzero(found != wanted))
 
     def flags(self, found: Any, wanted: np.ndarray) -> None:
         """Compare flags of rows with one bool for each env."""
@@ -190,7 +208,9 @@ class Checker:
     def masks(self, info: Any, wanted: np.ndarray) -> None:
         """Compare the ``_key`` masks of an info with one bool for each env."""
         for group in self._groups:
-            rows = group.rows(wanted)
-            for key, value in self._of(info, group).items():
-                if key.startswith("_") and not np.array_equal(value, rows):
+            own = self._of(info, group)
+            # Many keys share one array.
+            masks = {id(mask): mask for key, mask in own.items() if key.startswith("_")}
+            for mask in masks.values():
+                if not np.array_equal(mask, group.rows(wanted)):
                     self.tally.wrong_outcomes += 1

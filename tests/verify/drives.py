@@ -8,7 +8,7 @@ import numpy as np
 
 from verify.session import Session
 
-MAX_TIMEOUT_S = 400e-6  # of a wait that is meant to be too short now and then
+MAX_TIMEOUT_S = 200e-6  # of a wait that is meant to be too short now and then
 
 
 def sync(session: Session, num_steps: int) -> None:
@@ -122,10 +122,9 @@ def _rollout(session: Session) -> None:
     session.checker.rows(model.shown(session.all), rollout.next_observation, None)
     for t, shown in enumerate(before):
         observation = _at(rollout.observation, t)
-        session.checker.rows(shown, observation, None)
+        came = (_at(part, t) for part in (rollout.reward, rollout.terminated, rollout.truncated))
+        session.checker.rows(shown, observation, None, (outcomes[t], *came))
         session.holdings.offer(shown, observation, None)
-        parts = (_at(part, t) for part in (rollout.reward, rollout.terminated, rollout.truncated))
-        session.checker.outcome(shown, outcomes[t], *parts)
         tally.shifted += not _same_actions(_at(rollout.action, t), actions[t])
         session.checker.flags(_at(rollout.valid, t), ~fresh[t])
 

@@ -94,6 +94,13 @@ class Envs:
             flags[envs] = False
         self.fresh[envs] = True
 
+    def skip(self, envs: np.ndarray) -> None:
+        """A command reaches `envs` that leaves them alone: their rows stay, without an outcome."""
+        self._reward_step[envs] = -1
+        self._terminated[envs] = self._truncated[envs] = False
+        if self._mode == "SameStep":
+            self.done[envs] = False
+
     def reset_again(self, envs: np.ndarray, seeds: np.ndarray, extra: np.ndarray) -> None:
         """The last reset of `envs` had these seeds, and `extra` more than was known came before."""
         for word in (STEP, EPISODE, RECEIVED):

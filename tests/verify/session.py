@@ -10,7 +10,7 @@ from support import probe_pattern
 from uerl_shm import SpecError, StepTimeout, VecEnv
 from verify.checker import Checker, Tally
 from verify.holding import Holdings, chosen_rows
-from verify.model import RECEIVED, Envs, Shown
+from verify.model import RECEIVED, Envs
 
 NUM_ACTIONS = 4099  # of a pool; prime, so that no env meets the same action again soon
 MAX_ATTEMPTS = 10000  # of one call that times out
@@ -159,8 +159,7 @@ class Session:
             except StepTimeout:
                 self._timed_out()
                 if attempt == 1 and not was_pending and self.rng.random() < 0.5:
-                    self.pending[chosen] = True
-                    self.drain()  # a late reset is delivered by recv(), as any command is
+                    self._receive_reset(chosen)
                     return
         else:
             raise TimeoutError(f"{MAX_ATTEMPTS} resets in a row ended with StepTimeout")
@@ -190,6 +189,16 @@ class Session:
         by_world = [None if seed < 0 else seed for seed in seeds.tolist()]
         return seeds, [seed for seed in by_world for _ in range(self.rows_per_id)]
 
+    def _receive_reset(self, envs: np.ndarray) -> None:
+        """A late reset is delivered by recv(), as any command is: lanes as a whole."""
+        reset = np.zeros(self.num_envs, bool)
+        reset[envs] = True
+        self.pending[:] = np.repeat(self.lanes_with(reset), self.envs_per_lane)
+        self.model.skip(np.flatnonzero(self.pending & ~reset))
+        steps = self.tally.env_steps
+        self.drain()
+        self.tally.env_steps = steps
+
     def _settle(self, envs: np.ndarray, seeds: np.ndarray, attempts: int, info: Any) -> None:
         """Of several resets only the last was surely sent: count those that came before it."""
         own = info[self.names[0]] if len(self.names) > 1 else info
@@ -206,15 +215,14 @@ class Session:
         self.tally.env_steps += len(envs)
         if self.mode == "SameStep":
             info = self._without_finals(envs, info)
-        shown = self._compare(envs, observation, info)
-        self.checker.outcome(shown, self.model.outcome(envs), reward, terminated, truncated)
+        outcome = self.model.outcome(envs), reward, terminated, truncated
+        self._compare(envs, observation, info, outcome)
         self.checker.masks(info, np.ones(len(envs), bool))
 
-    def _compare(self, envs: np.ndarray, observation: Any, info: Any) -> Shown:
+    def _compare(self, envs: np.ndarray, observation: Any, info: Any, outcome: Any = None) -> None:
         shown = self.model.shown(envs)
-        self.checker.rows(shown, observation, info)
+        self.checker.rows(shown, observation, info, outcome)
         self.holdings.offer(shown, observation, info)
-        return shown
 
     def _without_finals(self, envs: np.ndarray, info: Any) -> Any:
         """Compare the terminal rows; return the info without them."""
@@ -228,10 +236,10 @@ class Session:
         finals = {
             name: {key: own[key] for key in FINALS if key in own} for name, own in groups.items()
         }
-        if done.any():
+        if any(("final_obs" in own) != done.any() for own in finals.values()):
+            self.tally.wrong_outcomes += int(done.sum()) + 1
+        elif done.any():
             self._finals(envs[done], rows, finals)
-        elif any(finals.values()):
-            self.tally.wrong_outcomes += 1
         return rest if len(self.names) > 1 else rest[self.names[0]]
 
     def _finals(self, envs: np.ndarray, rows: np.ndarray, finals: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from verify.campaign import Configuration, configurations, run
 from verify.checker import Tally
 
-BUG_STEPS = 50_000  # enough for every fault of `probe` to show
+BUG_STEPS = 20_000  # enough for every fault of `probe` to show
 
 
 def arguments() -> argparse.Namespace:
