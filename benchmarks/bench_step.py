@@ -1,4 +1,4 @@
-"""How long is one step of a batch of `probe` simulators, 84x84x3 + 64 floats, and how many a second?
+"""How long is one step of a batch of `probe` simulators, 84x84x3 and 64 floats?
 
 Every transport carries the same simulator; every result is compared with the expected bytes before
 it is timed.
@@ -78,9 +78,7 @@ def check(camera: Any, state: Any, step: int) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("num_envs", [1, 4, 16], ids="{}_simulators".format)
-def bench_step(
-    benchmark: Any, transport: str, num_envs: int, websocket_server: list[str]
-) -> None:
+def bench_step(benchmark: Any, transport: str, num_envs: int, websocket_server: list[str]) -> None:
     """Time one call that steps every simulator once."""
     benchmark.group = f"one step, {num_envs} simulators, 84x84x3"
     benchmark.extra_info.update(transport=transport, num_envs=num_envs)

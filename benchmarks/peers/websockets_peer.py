@@ -35,8 +35,9 @@ def build_server(folder: Path) -> Path:
     if not Path("/usr/include/boost/beast.hpp").exists() or shutil.which("g++") is None:
         raise FileNotFoundError("Boost.Beast is missing: apt-get install libboost-dev g++")
     folder.mkdir(parents=True, exist_ok=True)
-    flags = ["-std=c++17", "-O3", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'csrc' / 'include'}", "-pthread"]
-    subprocess.run(["g++", *flags, str(source), "-o", str(program)], check=True)
+    includes = [f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'csrc' / 'include'}"]
+    command = ["g++", "-std=c++17", "-O3", *includes, str(source), "-o", str(program), "-pthread"]
+    subprocess.run(command, check=True)
     return program
 
 

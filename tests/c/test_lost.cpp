@@ -1,7 +1,9 @@
-// test_lost.cpp: simulators that die, give up or refuse: what they committed counts, the rest is lost.
+// test_lost.cpp: simulators that die, give up or refuse: what they committed counts, the rest is
+// lost.
 #include "puppets.hpp"
 
-namespace {
+namespace
+{
 
 enum class Point { before_receive, with_half_a_row, before_send, after_send };
 
@@ -12,19 +14,24 @@ struct Doomed {
     gate ready;
 };
 
-int live_and_die(void* context) {
-    const Doomed* doomed = static_cast<Doomed*>(context);
+int live_and_die(void *context)
+{
+    const Doomed *doomed = static_cast<Doomed *>(context);
     Puppet puppet(doomed->name, 1);
     open_gate(&doomed->ready);
     CHECK(puppet.receive(30000 * kMs));
     puppet.write();
     puppet.send();
-    if (doomed->point == Point::before_receive) raise(SIGKILL);
+    if (doomed->point == Point::before_receive)
+        raise(SIGKILL);
     CHECK(puppet.receive(30000 * kMs));
-    float* first = const_cast<float*>(puppet.row<float>(kObservation, 0));
-    if (doomed->point == Point::with_half_a_row) first[0] = -1;
-    else puppet.write();
-    if (doomed->point != Point::after_send) raise(SIGKILL);
+    float *first = const_cast<float *>(puppet.row<float>(kObservation, 0));
+    if (doomed->point == Point::with_half_a_row)
+        first[0] = -1;
+    else
+        puppet.write();
+    if (doomed->point != Point::after_send)
+        raise(SIGKILL);
     puppet.send();
     raise(SIGKILL);
     return 0;
@@ -36,7 +43,8 @@ struct Tragedy {
     Doomed doomed;
     pid_t child;
 
-    explicit Tragedy(Point point) : scene(small_spec(3, 1, 1, 4)), doomed{scene.name(), point, {}} {
+    explicit Tragedy(Point point) : scene(small_spec(3, 1, 1, 4)), doomed{scene.name(), point, {}}
+    {
         scene.puppets[1].reset();
         doomed.ready = make_gate();
         child = start_child(live_and_die, &doomed);
@@ -47,27 +55,31 @@ struct Tragedy {
         CHECK(scene.wait(3, 30000 * kMs));
         scene.deliver(scene.all(), false);
     }
-    void step_until_death() {
+    void step_until_death()
+    {
         scene.learner.send_step(scene.all());
         scene.answer({0, 2});
         CHECK_EQUAL(end_of_child(child), 128 + SIGKILL);
     }
-    ~Tragedy() { close_gate(&doomed.ready); }
+    ~Tragedy()
+    {
+        close_gate(&doomed.ready);
+    }
 };
 
-}  // namespace
+} // namespace
 
-TEST(a_simulator_that_dies_before_it_commits_is_lost_and_named_and_its_rows_never_appear) {
-    for (const Point point :
-         {Point::before_receive, Point::with_half_a_row, Point::before_send}) {
+TEST(a_simulator_that_dies_before_it_commits_is_lost_and_named_and_its_rows_never_appear)
+{
+    for (const Point point : {Point::before_receive, Point::with_half_a_row, Point::before_send}) {
         Tragedy tragedy(point);
-        Scene& scene = tragedy.scene;
+        Scene &scene = tragedy.scene;
         tragedy.step_until_death();
-        for (uint64_t i = 1; i <= 2; i++) {  // as often as one asks
+        for (uint64_t i = 1; i <= 2; i++) { // as often as one asks
             try {
                 scene.wait(3, 30000 * kMs);
                 CHECK(!"expected an error");
-            } catch (const uerl::Error& error) {
+            } catch (const uerl::Error &error) {
                 CHECK_EQUAL(error.code, UERL_E_CLOSED);
                 CHECK(error.lanes == Lanes{1});
                 CHECK_SAYS(error.what(), "simulator of lane 1 is gone");
@@ -83,9 +95,10 @@ TEST(a_simulator_that_dies_before_it_commits_is_lost_and_named_and_its_rows_neve
     }
 }
 
-TEST(what_a_simulator_committed_before_it_died_is_delivered) {
+TEST(what_a_simulator_committed_before_it_died_is_delivered)
+{
     Tragedy tragedy(Point::after_send);
-    Scene& scene = tragedy.scene;
+    Scene &scene = tragedy.scene;
     tragedy.step_until_death();
     scene.learner.check_failures();
     CHECK_EQUAL(scene.learner.num_ready(), 3);
@@ -96,7 +109,8 @@ TEST(what_a_simulator_committed_before_it_died_is_delivered) {
     CHECK_THROWS(UERL_E_CLOSED, "lane 1 is gone", scene.wait(1, 30000 * kMs));
 }
 
-TEST(the_death_of_several_is_one_error_with_all_their_lanes) {
+TEST(the_death_of_several_is_one_error_with_all_their_lanes)
+{
     Scene scene(small_spec(4, 1, 1, 3));
     scene.reset_all();
     scene.learner.send_step(scene.all());
@@ -106,14 +120,15 @@ TEST(the_death_of_several_is_one_error_with_all_their_lanes) {
     try {
         scene.wait(4, 30000 * kMs);
         CHECK(!"expected an error");
-    } catch (const uerl::Error& error) {
+    } catch (const uerl::Error &error) {
         CHECK(error.lanes == (Lanes{1, 3}));
         CHECK_SAYS(error.what(), "simulator of lane 1, 3 is gone");
     }
     CHECK_EQUAL(scene.learner.num_ready(), 2);
 }
 
-TEST(an_idle_simulator_that_dies_is_missed_at_the_next_step) {
+TEST(an_idle_simulator_that_dies_is_missed_at_the_next_step)
+{
     Scene scene(small_spec(2, 1, 1, 3));
     scene.reset_all();
     scene.puppets[0].reset();
@@ -123,19 +138,21 @@ TEST(an_idle_simulator_that_dies_is_missed_at_the_next_step) {
     CHECK_THROWS(UERL_E_CLOSED, "lane 0 is gone", scene.wait(2, 30000 * kMs));
 }
 
-TEST(a_successor_does_not_answer_for_its_predecessor) {
+TEST(a_successor_does_not_answer_for_its_predecessor)
+{
     Scene scene(small_spec(2, 1, 1, 3));
     scene.reset_all();
     scene.learner.send_step(scene.all());
     scene.answer({1});
     scene.puppets[0].reset();
-    scene.attach(0);  // the lane's lock is held again
+    scene.attach(0); // the lane's lock is held again
     CHECK(scene.learner.lane_locked(0));
     CHECK(!scene.puppets[0]->receive());
     CHECK_THROWS(UERL_E_CLOSED, "lane 0 is gone", scene.wait(2, 30000 * kMs));
 }
 
-TEST(what_a_predecessor_committed_counts_although_it_has_a_successor) {
+TEST(what_a_predecessor_committed_counts_although_it_has_a_successor)
+{
     Scene scene(small_spec(1, 1, 1, 3));
     scene.reset_all();
     scene.learner.send_step({0});
@@ -151,7 +168,8 @@ TEST(what_a_predecessor_committed_counts_although_it_has_a_successor) {
 
 // Giving up ---------------------------------------------------------------------------------------
 
-TEST(a_simulator_that_gives_up_is_named_with_its_reason) {
+TEST(a_simulator_that_gives_up_is_named_with_its_reason)
+{
     Scene scene(small_spec(2, 1, 1, 3));
     scene.reset_all();
     scene.learner.send_step(scene.all());
@@ -165,9 +183,10 @@ TEST(a_simulator_that_gives_up_is_named_with_its_reason) {
     CHECK(scene.learner.pending(1));
 }
 
-TEST(a_refusal_can_be_read_after_the_simulator_has_left) {
+TEST(a_refusal_can_be_read_after_the_simulator_has_left)
+{
     uerl::Learner learner(config_of(small_spec(1, 1, 1, 3)));
-    uerl_simulator* simulator = nullptr;
+    uerl_simulator *simulator = nullptr;
     CHECK_EQUAL(uerl_simulator_attach(&simulator, learner.segment().name, 0, 0), UERL_OK);
     CHECK_EQUAL(uerl_simulator_refuse(simulator, "array observation/x is missing"), UERL_OK);
     uerl_simulator_detach(simulator);
@@ -178,7 +197,8 @@ TEST(a_refusal_can_be_read_after_the_simulator_has_left) {
 
 // The learner's end -------------------------------------------------------------------------------
 
-TEST(a_closed_learner_tells_its_simulators_and_gives_up_its_name) {
+TEST(a_closed_learner_tells_its_simulators_and_gives_up_its_name)
+{
     Scene scene(small_spec(2, 1, 1, 3));
     scene.reset_all();
     scene.learner.send_step({0});
@@ -187,16 +207,17 @@ TEST(a_closed_learner_tells_its_simulators_and_gives_up_its_name) {
     scene.learner.close();
     CHECK(scene.learner.closed());
     CHECK(!name_exists(name.c_str()));
-    CHECK(scene.puppets[0]->answer());  // what came before the end
-    for (auto& puppet : scene.puppets) {
+    CHECK(scene.puppets[0]->answer()); // what came before the end
+    for (auto &puppet : scene.puppets) {
         uerl_received received;
         CHECK_EQUAL(uerl_simulator_receive(puppet->handle(), &received, 30000 * kMs),
                     UERL_E_CLOSED);
     }
-    scene.learner.close();  // once more does nothing
+    scene.learner.close(); // once more does nothing
 }
 
-TEST(leased_memory_outlives_its_learner) {
+TEST(leased_memory_outlives_its_learner)
+{
     std::shared_ptr<uerl::Memory> memory;
     uint32_t slot;
     {
@@ -206,13 +227,14 @@ TEST(leased_memory_outlives_its_learner) {
         slot = scene.learner.lane(0).slot;
         memory->slots.hold(slot, 0, 1);
     }
-    const auto* values =
-        reinterpret_cast<float*>(uerl_segment_row(&memory->segment, kObservation, slot, 0));
+    const auto *values =
+        reinterpret_cast<float *>(uerl_segment_row(&memory->segment, kObservation, slot, 0));
     CHECK(values[1] == pattern(1, 0, 1));
     memory->slots.release(slot, 0, 1);
 }
 
-TEST(a_name_is_free_again_when_its_learner_is_closed) {
+TEST(a_name_is_free_again_when_its_learner_is_closed)
+{
     uerl::Config config = config_of(small_spec(1, 1, 1, 3));
     uerl::Learner first(config);
     const std::shared_ptr<uerl::Memory> kept = first.memory();
@@ -223,7 +245,8 @@ TEST(a_name_is_free_again_when_its_learner_is_closed) {
     CHECK(name_exists(config.name.c_str()));
 }
 
-int main() {
+int main()
+{
     RUN(a_simulator_that_dies_before_it_commits_is_lost_and_named_and_its_rows_never_appear);
     RUN(what_a_simulator_committed_before_it_died_is_delivered);
     RUN(the_death_of_several_is_one_error_with_all_their_lanes);

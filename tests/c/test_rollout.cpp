@@ -1,17 +1,22 @@
-// test_rollout.cpp: T steps in T consecutive slots, and the epochs by which observers know torn rows.
+// test_rollout.cpp: T steps in T consecutive slots, and the epochs by which observers know torn
+// rows.
 #include "puppets.hpp"
 
 // A rollout as the binding does it: its block is leased from beginning to end.
-class Rollout {
+class Rollout
+{
   public:
-    Rollout(Scene& scene, uint32_t num_steps)
-        : scene_(scene), num_steps_(num_steps), first(scene.learner.begin_rollout(num_steps)) {
-        if (first == UINT32_MAX) return;
+    Rollout(Scene &scene, uint32_t num_steps)
+        : scene_(scene), num_steps_(num_steps), first(scene.learner.begin_rollout(num_steps))
+    {
+        if (first == UINT32_MAX)
+            return;
         for (uint32_t t = 0; t < num_steps; t++)
             scene.learner.memory()->slots.hold(first + t, 0, scene.learner.num_lanes());
         held_ = true;
     }
-    void run() {
+    void run()
+    {
         for (uint32_t t = 0; t < num_steps_; t++) {
             const uint32_t target = t + 1 < num_steps_
                                         ? first + t + 1
@@ -24,23 +29,29 @@ class Rollout {
         }
     }
     // Do the block's slots hold the observations of these commands, one after another?
-    bool shows(uint64_t first_sequence) const {
+    bool shows(uint64_t first_sequence) const
+    {
         for (uint32_t t = 0; t < num_steps_; t++)
             for (uint32_t row = 0; row < scene_.learner.num_envs(); row++)
-                if (!scene_.row_shows(first + t, row, first_sequence + t)) return false;
+                if (!scene_.row_shows(first + t, row, first_sequence + t))
+                    return false;
         return true;
     }
-    void release() {
+    void release()
+    {
         for (uint32_t t = 0; held_ && t < num_steps_; t++)
             scene_.learner.memory()->slots.release(first + t, 0, scene_.learner.num_lanes());
         held_ = false;
     }
-    ~Rollout() { release(); }
-    Rollout(const Rollout&) = delete;
-    Rollout& operator=(const Rollout&) = delete;
+    ~Rollout()
+    {
+        release();
+    }
+    Rollout(const Rollout &) = delete;
+    Rollout &operator=(const Rollout &) = delete;
 
   private:
-    Scene& scene_;
+    Scene &scene_;
     uint32_t num_steps_;
     bool held_ = false;
 
@@ -48,7 +59,8 @@ class Rollout {
     const uint32_t first;
 };
 
-TEST(with_2T_plus_2_slots_rollouts_follow_each_other_without_a_copy) {
+TEST(with_2T_plus_2_slots_rollouts_follow_each_other_without_a_copy)
+{
     for (uint32_t num_steps = 1; num_steps <= 5; num_steps++) {
         Scene scene(small_spec(2, 1, 1, 2 * num_steps + 2));
         scene.reset_all();
@@ -60,11 +72,12 @@ TEST(with_2T_plus_2_slots_rollouts_follow_each_other_without_a_copy) {
             CHECK(rollout.shows(sequence));
             CHECK(scene.shows(0, sequence + num_steps) && scene.shows(1, sequence + num_steps));
         }
-        CHECK(scene.learner.stats.copied_rows <= 2);  // the first batch may have to move
+        CHECK(scene.learner.stats.copied_rows <= 2); // the first batch may have to move
     }
 }
 
-TEST(a_rollout_that_is_kept_does_not_change_and_the_next_one_goes_elsewhere) {
+TEST(a_rollout_that_is_kept_does_not_change_and_the_next_one_goes_elsewhere)
+{
     Scene scene(small_spec(2, 1, 1, 10));
     scene.reset_all();
     Rollout kept(scene, 4);
@@ -74,9 +87,10 @@ TEST(a_rollout_that_is_kept_does_not_change_and_the_next_one_goes_elsewhere) {
     CHECK(next.first >= kept.first + 4 || next.first + 4 <= kept.first);
     next.run();
     CHECK(kept.shows(1) && next.shows(5));
-    Rollout third(scene, 4);  // no block is left
+    Rollout third(scene, 4); // no block is left
     CHECK_EQUAL(third.first, UINT32_MAX);
-    for (uint64_t sequence = 10; sequence < 30; sequence++) scene.step(scene.all());
+    for (uint64_t sequence = 10; sequence < 30; sequence++)
+        scene.step(scene.all());
     CHECK(kept.shows(1) && next.shows(5));
     next.release();
     Rollout fourth(scene, 4);
@@ -85,7 +99,8 @@ TEST(a_rollout_that_is_kept_does_not_change_and_the_next_one_goes_elsewhere) {
     CHECK(kept.shows(1));
 }
 
-TEST(a_rollout_begins_with_the_current_batch_even_if_somebody_holds_it) {
+TEST(a_rollout_begins_with_the_current_batch_even_if_somebody_holds_it)
+{
     Scene scene(small_spec(2, 1, 1, 10));
     scene.reset_all();
     const uint32_t here = scene.learner.common_slot();
@@ -98,7 +113,8 @@ TEST(a_rollout_begins_with_the_current_batch_even_if_somebody_holds_it) {
     scene.learner.memory()->slots.release(here, 0, 2);
 }
 
-TEST(a_held_slot_in_the_way_moves_the_current_batch_to_another_block) {
+TEST(a_held_slot_in_the_way_moves_the_current_batch_to_another_block)
+{
     Scene scene(small_spec(2, 1, 1, 10));
     scene.reset_all();
     const uint32_t here = scene.learner.common_slot();
@@ -112,7 +128,8 @@ TEST(a_held_slot_in_the_way_moves_the_current_batch_to_another_block) {
     scene.learner.memory()->slots.release(here + 2, 1, 1);
 }
 
-TEST(a_rollout_gathers_lanes_that_stand_in_several_slots) {
+TEST(a_rollout_gathers_lanes_that_stand_in_several_slots)
+{
     Scene scene(small_spec(3, 1, 1, 12));
     scene.reset_all();
     scene.step({1});
@@ -127,18 +144,22 @@ TEST(a_rollout_gathers_lanes_that_stand_in_several_slots) {
     CHECK(scene.shows(0, 5) && scene.shows(1, 7) && scene.shows(2, 6));
 }
 
-// With few slots a rollout is refused, and the caller copies; but no step ever fails for want of one.
-TEST(a_rollout_leaves_a_slot_to_write_to) {
+// With few slots a rollout is refused, and the caller copies; but no step ever fails for want of
+// one.
+TEST(a_rollout_leaves_a_slot_to_write_to)
+{
     for (uint32_t num_slots = 2; num_slots <= 8; num_slots++)
         for (uint32_t num_steps = 1; num_steps <= 8; num_steps++)
             for (uint32_t held = 0; held <= num_slots; held++) {
                 Scene scene(small_spec(1, 1, 1, num_slots));
                 scene.reset_all();
                 const bool holds = held < num_slots && held != scene.learner.common_slot();
-                if (holds) scene.learner.memory()->slots.hold(held, 0, 1);
+                if (holds)
+                    scene.learner.memory()->slots.hold(held, 0, 1);
                 {
                     Rollout rollout(scene, num_steps);
-                    if (rollout.first == UINT32_MAX) continue;
+                    if (rollout.first == UINT32_MAX)
+                        continue;
                     CHECK(rollout.first + num_steps <= num_slots);
                     rollout.run();
                     CHECK(rollout.shows(1));
@@ -153,18 +174,21 @@ TEST(a_rollout_leaves_a_slot_to_write_to) {
 
 // Epochs ------------------------------------------------------------------------------------------
 
-bool is_filling(const Scene& scene, uint32_t slot) {
+bool is_filling(const Scene &scene, uint32_t slot)
+{
     return uerl_segment_slot_epochs(&scene.learner.segment())[slot] % 2 == 1;
 }
 
-uint32_t num_filling(const Scene& scene) {
+uint32_t num_filling(const Scene &scene)
+{
     uint32_t count = 0;
     for (uint32_t slot = 0; slot < scene.learner.memory()->slots.num_slots(); slot++)
         count += is_filling(scene, slot);
     return count;
 }
 
-TEST(a_slots_epoch_is_odd_from_the_first_command_to_the_last_result) {
+TEST(a_slots_epoch_is_odd_from_the_first_command_to_the_last_result)
+{
     Scene scene(small_spec(3, 1, 1, 4));
     CHECK_EQUAL(num_filling(scene), 0);
     scene.send_reset(scene.every_env());
@@ -179,7 +203,8 @@ TEST(a_slots_epoch_is_odd_from_the_first_command_to_the_last_result) {
     CHECK_EQUAL(uerl_segment_slot_epochs(&scene.learner.segment())[slot], 2);
 }
 
-TEST(slots_of_partial_sends_are_filled_independently) {
+TEST(slots_of_partial_sends_are_filled_independently)
+{
     Scene scene(small_spec(2, 1, 1, 5));
     scene.reset_all();
     scene.learner.memory()->slots.hold(scene.learner.common_slot(), 0, 2);
@@ -198,7 +223,8 @@ TEST(slots_of_partial_sends_are_filled_independently) {
     CHECK_EQUAL(num_filling(scene), 0);
 }
 
-TEST(the_slot_of_a_superseded_command_stays_odd_until_its_result_comes) {
+TEST(the_slot_of_a_superseded_command_stays_odd_until_its_result_comes)
+{
     Scene scene(small_spec(1, 1, 1, 4));
     scene.reset_all();
     scene.learner.send_step({0});
@@ -215,7 +241,8 @@ TEST(the_slot_of_a_superseded_command_stays_odd_until_its_result_comes) {
     CHECK_EQUAL(num_filling(scene), 0);
 }
 
-TEST(epochs_end_even_whatever_was_superseded) {
+TEST(epochs_end_even_whatever_was_superseded)
+{
     for (uint32_t num_slots = 2; num_slots <= 4; num_slots++) {
         Scene scene(small_spec(1, 1, 1, num_slots));
         scene.reset_all();
@@ -228,7 +255,7 @@ TEST(epochs_end_even_whatever_was_superseded) {
             scene.answer({0});
             scene.answer({0});
             CHECK_EQUAL(scene.learner.num_ready(), 1);
-            scene.send_reset({1});  // over one that is ready
+            scene.send_reset({1}); // over one that is ready
             scene.answer({0});
             CHECK_EQUAL(scene.learner.num_ready(), 1);
             scene.deliver({0}, false);
@@ -237,7 +264,8 @@ TEST(epochs_end_even_whatever_was_superseded) {
     }
 }
 
-int main() {
+int main()
+{
     RUN(with_2T_plus_2_slots_rollouts_follow_each_other_without_a_copy);
     RUN(a_rollout_that_is_kept_does_not_change_and_the_next_one_goes_elsewhere);
     RUN(a_rollout_begins_with_the_current_batch_even_if_somebody_holds_it);

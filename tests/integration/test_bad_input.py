@@ -152,7 +152,7 @@ def test_a_name_in_use_is_refused_and_its_owner_goes_on(env):
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "x" * 65, "sp ace", "ä"])
 def test_names_that_unreal_could_not_map_are_refused(name):
-    with pytest.raises(SpecError, match="segment name .* is not allowed, expected 1 to 64"):
+    with pytest.raises(SpecError, match=r"segment name .* is not allowed, expected 1 to 64"):
         uerl_shm.VecEnv(PROBE, num_envs=1, name=name)
 
 

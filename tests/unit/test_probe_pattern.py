@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from support import probe_pattern
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""The verifying reader finds nothing wrong in a short campaign, and each seeded bug in a shorter one."""
+"""The verifying reader finds nothing wrong in short campaigns, and each seeded bug in one."""
 
 from __future__ import annotations
 
