@@ -52,16 +52,20 @@ class Counter(gym.Env):
 class Sampler(gym.Env):
     """Observes samples of any space, seeded; refuses actions outside the action space."""
 
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
+
     def __init__(
         self,
         observation_space: gym.Space = UNIT_BOX,
         action_space: gym.Space = UNIT_BOX,
         last: int = 4,
+        render_mode: str | None = None,
     ) -> None:
         # A space of its own: envs of one process must not share a generator.
         self.observation_space = deepcopy(observation_space)
         self.action_space = action_space
         self.last = last
+        self.render_mode = render_mode
         self.count = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -75,7 +79,16 @@ class Sampler(gym.Env):
         if action not in self.action_space:
             raise ValueError(f"action {action!r} is not in {self.action_space}")
         self.count += 1
-        return self.observation_space.sample(), 0.25, False, self.count >= self.last, {}
+        return (
+            self.observation_space.sample(),
+            self.count - 2.75,
+            False,
+            self.count >= self.last,
+            {},
+        )
+
+    def render(self) -> np.ndarray:
+        return np.full((12, 16, 3), 20 * self.count, np.uint8)
 
 
 class Reporter(gym.Env):
