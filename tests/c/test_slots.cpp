@@ -287,7 +287,7 @@ struct Fuzz {
     }
 };
 
-TEST(whatever_happens_in_whatever_order_leased_rows_never_change_and_delivered_rows_are_the_last)
+TEST(in_any_order_leased_rows_never_change_and_delivered_rows_are_the_last)
 {
     uint64_t num_leased = 0, num_refused = 0, superseded = 0, violations = 0;
     for (uint64_t seed = 1; seed <= 24; seed++) {
@@ -321,6 +321,6 @@ int main()
     RUN(the_most_recently_freed_slot_is_written_next);
     RUN(a_batch_may_be_leased_only_while_every_lane_keeps_a_slot_to_write_to);
     RUN(a_lane_without_a_free_slot_writes_over_rows_that_nobody_holds_or_is_refused);
-    RUN(whatever_happens_in_whatever_order_leased_rows_never_change_and_delivered_rows_are_the_last);
+    RUN(in_any_order_leased_rows_never_change_and_delivered_rows_are_the_last);
     return check_result();
 }
