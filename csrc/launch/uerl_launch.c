@@ -119,7 +119,9 @@ static _Noreturn void give_up(int failure_fd, const char *what, const char *whic
 static _Noreturn void become_simulator(const struct options *options, int failure_fd,
                                        pid_t launcher, const sigset_t *signals)
 {
-    setsid();
+    /* A group of its own, to be killed as one; no session of its own: the kernel's autogroups would
+     * schedule it apart from its neighbours, and its yields would hand the core to nobody. */
+    setpgid(0, 0);
     if ((options->user >= 0 || options->group >= 0) && !change_user(options))
         give_up(failure_fd, "cannot change", "user or group");
     /* After the change of user, which would clear it. */
@@ -238,7 +240,7 @@ int main(int argc, char **argv)
     }
     tidy_fds(&options);
     const int learner = (int)syscall(SYS_pidfd_open, getppid(), 0);
-    setsid(); /* Ctrl-C at the terminal is the learner's business */
+    setpgid(0, 0); /* Ctrl-C at the terminal is the learner's business */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigset_t ours, before;
     sigemptyset(&ours);

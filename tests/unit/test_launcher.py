@@ -250,9 +250,16 @@ def test_simulators_outlive_the_thread_that_started_them(launch):
 def test_simulator_is_out_of_reach_of_ctrl_c_at_the_terminal(launch):
     launcher = launch("sleep 1000")
     launcher.start(0)
-    assert os.getsid(launcher.pid(0)) == launcher.pid(0)
+    assert os.getpgid(launcher.pid(0)) == launcher.pid(0)
     between = int(Path(f"/proc/{launcher.pid(0)}/stat").read_text().split()[3])
-    assert os.getsid(between) == between
+    assert os.getpgid(between) == between
+
+
+def test_simulator_shares_the_learners_session_and_so_its_autogroup(launch):
+    # A session of its own would be scheduled as a group of its own: docs/decisions/0002-waiting.md.
+    launcher = launch("sleep 1000")
+    launcher.start(0)
+    assert os.getsid(launcher.pid(0)) == os.getsid(0)
 
 
 def test_simulator_dies_when_uerl_launch_is_killed(launch):
