@@ -30,7 +30,7 @@ TERMINATE_S = 2.0  # from SIGTERM to SIGKILL
 class Launcher:
     """One simulator for each lane of a segment: start, watch, restart, end.
 
-    Simulators run in process groups of their own, with ``UERL_SHM_NAME`` and ``UERL_SHM_LANE`` in their
+    Each runs in a process group of its own, with ``UERL_SHM_NAME`` and ``UERL_SHM_LANE`` in its
     environment, standard input empty, standard output and error in one log for each lane. They and
     whatever they start die with this process, however it ends.
     """
