@@ -162,5 +162,6 @@ class Simulators:
 
     def close(self) -> None:
         """End the simulators that were started; the segment is closed, so most just leave."""
+        self._core = None  # the memory goes with the last array over it, not with the env
         if self.launcher is not None:
             self.launcher.close(_GRACE_S)
