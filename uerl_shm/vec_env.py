@@ -139,14 +139,29 @@ class VecEnv(VectorEnv):
         self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
         self._introduce(render_mode)
         self._convert, self._convert_batch = converters(output, device)
-        launcher = None
-        if simulator is not None:
-            users = {"run_as_user": run_as_user, "log_dir": log_dir, "environ": environ, "cwd": cwd}
-            lanes = self._rows.num_lanes
-            launcher = Launcher(simulator, name=self.segment_name, num_lanes=lanes, **users)
-        torch, mode = output == "torch", self.autoreset_mode
-        kinds = {"slots": slots, "autoreset_mode": mode, "torch": torch, "copy": copy}
-        self._core = create_core(self._spec, self._rows, access, name=self.segment_name, **kinds)
+        launcher = (
+            None
+            if simulator is None
+            else Launcher(
+                simulator,
+                name=self.segment_name,
+                num_lanes=self._rows.num_lanes,
+                run_as_user=run_as_user,
+                log_dir=log_dir,
+                environ=environ,
+                cwd=cwd,
+            )
+        )
+        self._core = create_core(
+            self._spec,
+            self._rows,
+            access,
+            name=self.segment_name,
+            slots=slots,
+            autoreset_mode=self.autoreset_mode,
+            torch=output == "torch",
+            copy=copy,
+        )
         self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, launcher)
         self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
         try:
@@ -216,7 +231,9 @@ class VecEnv(VectorEnv):
             SimulatorLost: A simulator ended; the message shows its exit status and last lines.
         """
         try:
-            return self._convert_batch(self._core.step(actions, self._timeout_s))
+            return self._convert_batch(  # type: ignore[no-any-return]
+                self._core.step(actions, self._timeout_s)
+            )
         except _PEER_ERRORS as error:
             raise self._simulators.explained(error) from None
 
@@ -256,7 +273,8 @@ class VecEnv(VectorEnv):
             batch = self._core.recv(min_envs, max_envs, wait_s)
         except _PEER_ERRORS as error:
             raise self._simulators.explained(error) from None
-        return StepBatch(*self._convert_batch(batch[:5]), batch[5])
+        observation, reward, terminated, truncated, info = self._convert_batch(batch[:5])
+        return StepBatch(observation, reward, terminated, truncated, info, batch[5])
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None

@@ -18,6 +18,8 @@ from uerl_shm.errors import UerlError
 class _ExamplesFirst:
     """Help that begins with what it is for and with examples, then usage and options."""
 
+    help: str | None
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         text = inspect.cleandoc(self.help or "").rstrip() + "\n"
         formatter.write(text)  # type: ignore[attr-defined]
