@@ -139,29 +139,16 @@ class VecEnv(VectorEnv):
         self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
         self._introduce(render_mode)
         self._convert, self._convert_batch = converters(output, device)
-        launcher = (
-            None
-            if simulator is None
-            else Launcher(
-                simulator,
-                name=self.segment_name,
-                num_lanes=self._rows.num_lanes,
-                run_as_user=run_as_user,
-                log_dir=log_dir,
-                environ=environ,
-                cwd=cwd,
-            )
-        )
+        launcher = None
+        if simulator is not None:
+            launcher = Launcher(
+                simulator, name=self.segment_name, num_lanes=self._rows.num_lanes, environ=environ,
+                cwd=cwd, log_dir=log_dir, run_as_user=run_as_user,
+            )  # fmt: skip
         self._core = create_core(
-            self._spec,
-            self._rows,
-            access,
-            name=self.segment_name,
-            slots=slots,
-            autoreset_mode=self.autoreset_mode,
-            torch=output == "torch",
-            copy=copy,
-        )
+            self._spec, self._rows, access, name=self.segment_name, slots=slots,
+            autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy,
+        )  # fmt: skip
         self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, launcher)
         self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
         try:
