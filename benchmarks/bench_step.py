@@ -27,8 +27,9 @@ TRANSPORTS = (
     "websockets_c++_server_websockets_client",
     "websockets_python_server_websocket-client",
 )
-ROUNDS = {1: 3000, 4: 1500, 16: 600}
-PEER_ROUNDS = {1: 1500, 4: 500, 16: 200}
+# A second or so each: how the kernel places the processes changes every few milliseconds.
+ROUNDS = {1: 100_000, 4: 50_000, 16: 20_000}
+PEER_ROUNDS = {1: 5_000, 4: 2_000, 16: 1_000}
 
 
 def _shm(num_envs: int) -> Any:

@@ -102,8 +102,7 @@ static bool change_user(const struct options *options)
 {
     const gid_t group = options->group >= 0 ? (gid_t)options->group : getgid();
     const struct passwd *entry = options->user >= 0 ? getpwuid((uid_t)options->user) : NULL;
-    const int groups =
-        entry != NULL ? initgroups(entry->pw_name, group) : setgroups(1, &group);
+    const int groups = entry != NULL ? initgroups(entry->pw_name, group) : setgroups(1, &group);
     if (groups != 0 || setresgid(group, group, group) != 0)
         return false;
     const uid_t user = (uid_t)options->user;
