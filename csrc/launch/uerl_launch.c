@@ -2,7 +2,7 @@
  *
  *   uerl-launch --control-fd N --status-fd M [--user UID --group GID] -- argv...
  *
- *   learner ── control ─▶ uerl-launch ──▶ simulator, in a session of its own ──▶ what it starts
+ *   learner ── control ─▶ uerl-launch ──▶ simulator, in a group of its own ──▶ what it starts
  *           ◀─ status ──
  *
  * argv     the first is a path: PATH was searched before.

@@ -14,28 +14,28 @@ constexpr double kMaxSide = 50.0;
 constexpr double kSpacePerApple = 3.0;  // square metres, so that a free place is soon found
 constexpr std::int64_t kMaxEpisodeSteps = 1000000000;
 
-double squared_distance(const Point &a, const Point &b) {
+double squared_distance(const Point& a, const Point& b) {
     const double dx = static_cast<double>(a.x) - b.x;
     const double dy = static_cast<double>(a.y) - b.y;
     return dx * dx + dy * dy;
 }
 
-Point random_point(Random &random, double half_side) {
+Point random_point(Random& random, double half_side) {
     const double x = random.uniform(-half_side, half_side);
     const double y = random.uniform(-half_side, half_side);
     return {static_cast<float>(x), static_cast<float>(y)};
 }
 
-double parameter(const Reset &reset, std::size_t index, double otherwise) {
+double parameter(const Reset& reset, std::size_t index, double otherwise) {
     return index < reset.parameters.size() ? reset.parameters[index] : otherwise;
 }
 
 }  // namespace
 
-ApplesWorld::ApplesWorld(const ApplesOptions &options)
+ApplesWorld::ApplesWorld(const ApplesOptions& options)
     : options_(options), renderer_(options.frame.width, options.frame.height) {}
 
-void ApplesWorld::reset(Random &random, const Reset &reset) {
+void ApplesWorld::reset(Random& random, const Reset& reset) {
     const double side = clamped(parameter(reset, 1, kArenaSide), kMinSide, kMaxSide);
     const double room = side - 2.0 * kWallMargin;
     const double most = std::floor(room * room / kSpacePerApple);
@@ -47,7 +47,7 @@ void ApplesWorld::reset(Random &random, const Reset &reset) {
     place_apples(random);
 }
 
-void ApplesWorld::place_robot(Random &random) {
+void ApplesWorld::place_robot(Random& random) {
     robot_.position = random_point(random, half_side_ - kWallMargin);
     // A direction without sines, whose last bits differ between C libraries: a point of the unit
     // disc, pushed out to its rim.
@@ -63,7 +63,7 @@ void ApplesWorld::place_robot(Random &random) {
     robot_.ahead = {static_cast<float>(x / length), static_cast<float>(y / length)};
 }
 
-void ApplesWorld::place_apples(Random &random) {
+void ApplesWorld::place_apples(Random& random) {
     apples_.clear();
     while (apples_.size() < batch_) {
         Point point = random_point(random, half_side_ - kWallMargin);
@@ -73,20 +73,19 @@ void ApplesWorld::place_apples(Random &random) {
     }
 }
 
-bool ApplesWorld::is_free(const Point &point) const {
-    if (squared_distance(point, robot_.position) < kStartDistance * kStartDistance)
-        return false;
-    return std::none_of(apples_.begin(), apples_.end(), [&point](const Point &apple) {
+bool ApplesWorld::is_free(const Point& point) const {
+    if (squared_distance(point, robot_.position) < kStartDistance * kStartDistance) return false;
+    return std::none_of(apples_.begin(), apples_.end(), [&point](const Point& apple) {
         return squared_distance(point, apple) < kAppleDistance * kAppleDistance;
     });
 }
 
-void ApplesWorld::step(Random &random, const Rows &rows) {
-    const float *action = rows.action<float>(0, 0);
+void ApplesWorld::step(Random& random, const Rows& rows) {
+    const float* action = rows.action<float>(0, 0);
     advance(random, action[0], action[1]);
 }
 
-void ApplesWorld::advance(Random &random, double move, double turn) {
+void ApplesWorld::advance(Random& random, double move, double turn) {
     turn_by(clamped(turn, -1.0, 1.0) * kMaxTurn);
     const double distance = clamped(move, -1.0, 1.0) * kMaxMove;
     // A wall takes away the part of the motion that goes into it: the robot slides along.
@@ -96,8 +95,7 @@ void ApplesWorld::advance(Random &random, double move, double turn) {
     robot_.position = {static_cast<float>(std::clamp(x, -reach, reach)),
                        static_cast<float>(std::clamp(y, -reach, reach))};
     outcome_.reward = static_cast<double>(collect());
-    if (apples_.empty())
-        place_apples(random);
+    if (apples_.empty()) place_apples(random);
     num_steps_ += 1;
     outcome_.truncated = num_steps_ >= options_.episode_steps;
 }
@@ -116,7 +114,7 @@ void ApplesWorld::turn_by(double radians) {
 }
 
 std::size_t ApplesWorld::collect() {
-    const auto is_reached = [this](const Point &apple) {
+    const auto is_reached = [this](const Point& apple) {
         return squared_distance(apple, robot_.position) < kCollectDistance * kCollectDistance;
     };
     const auto left = std::remove_if(apples_.begin(), apples_.end(), is_reached);
@@ -125,22 +123,18 @@ std::size_t ApplesWorld::collect() {
     return num_collected;
 }
 
-void ApplesWorld::observe(const Rows &rows) const {
+void ApplesWorld::observe(const Rows& rows) const {
     Picture picture;
     std::size_t array = 0;
     picture.rgb = rows.observation<std::uint8_t>(0, array++);
-    if (options_.depth)
-        picture.depth = rows.observation<float>(0, array++);
-    if (options_.segmentation)
-        picture.segmentation = rows.observation<std::uint8_t>(0, array++);
+    if (options_.depth) picture.depth = rows.observation<float>(0, array++);
+    if (options_.segmentation) picture.segmentation = rows.observation<std::uint8_t>(0, array++);
     renderer_.draw(robot_, {half_side_, apples_.data(), apples_.size()}, picture);
 }
 
-Outcome ApplesWorld::outcome(std::size_t, std::size_t) const {
-    return outcome_;
-}
+Outcome ApplesWorld::outcome(std::size_t, std::size_t) const { return outcome_; }
 
-void ApplesWorld::put(const Eye &robot, const std::vector<Point> &apples) {
+void ApplesWorld::put(const Eye& robot, const std::vector<Point>& apples) {
     robot_ = robot;
     apples_ = apples;
 }
@@ -148,7 +142,7 @@ void ApplesWorld::put(const Eye &robot, const std::vector<Point> &apples) {
 namespace {
 
 class Apples : public Scene {
-public:
+  public:
     std::string name() const override { return "apples"; }
     std::string summary() const override { return "a robot collects apples that its camera shows"; }
     std::string example() const override { return "uerl-sim apples --frame 84x84 --depth"; }
@@ -162,7 +156,7 @@ public:
         };
     }
 
-    void set_option(const std::string &name, const std::string &value) override {
+    void set_option(const std::string& name, const std::string& value) override {
         if (name == "--frame")
             options_.frame = parse_frame(name, value);
         else if (name == "--depth")
@@ -195,18 +189,16 @@ public:
         return spec;
     }
 
-    std::unique_ptr<World> make_world(const Place &) const override {
+    std::unique_ptr<World> make_world(const Place&) const override {
         return std::make_unique<ApplesWorld>(options_);
     }
 
-private:
+  private:
     ApplesOptions options_;
 };
 
 }  // namespace
 
-std::unique_ptr<Scene> make_apples() {
-    return std::make_unique<Apples>();
-}
+std::unique_ptr<Scene> make_apples() { return std::make_unique<Apples>(); }
 
 }  // namespace uerl_sim

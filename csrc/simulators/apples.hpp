@@ -20,7 +20,7 @@ struct ApplesOptions {
 };
 
 class ApplesWorld : public World {
-public:
+  public:
     static constexpr double kMaxMove = 0.3;          // metres in one step
     static constexpr double kMaxTurn = 0.35;         // radians in one step
     static constexpr double kRobotRadius = 0.25;     // metres; as near as the walls let it come
@@ -33,26 +33,26 @@ public:
     static constexpr double kNumApples = 10;
     static constexpr double kArenaSide = 10.0;  // metres
 
-    explicit ApplesWorld(const ApplesOptions &options);
+    explicit ApplesWorld(const ApplesOptions& options);
 
-    void reset(Random &random, const Reset &reset) override;
-    void step(Random &random, const Rows &rows) override;
-    void observe(const Rows &rows) const override;
+    void reset(Random& random, const Reset& reset) override;
+    void step(Random& random, const Rows& rows) override;
+    void observe(const Rows& rows) const override;
     Outcome outcome(std::size_t group, std::size_t agent) const override;
 
     // One step: `move` -1 (back) to 1 (ahead), `turn` -1 (left) to 1 (right).
-    void advance(Random &random, double move, double turn);
+    void advance(Random& random, double move, double turn);
 
     // For tests, which know where things are.
-    void put(const Eye &robot, const std::vector<Point> &apples);
-    const Eye &robot() const { return robot_; }
-    const std::vector<Point> &apples() const { return apples_; }
+    void put(const Eye& robot, const std::vector<Point>& apples);
+    const Eye& robot() const { return robot_; }
+    const std::vector<Point>& apples() const { return apples_; }
     float half_side() const { return half_side_; }
 
-private:
-    void place_robot(Random &random);
-    void place_apples(Random &random);
-    bool is_free(const Point &point) const;
+  private:
+    void place_robot(Random& random);
+    void place_apples(Random& random);
+    bool is_free(const Point& point) const;
     void turn_by(double radians);
     std::size_t collect();
 

@@ -38,11 +38,9 @@ constexpr float kHalfBrightness = 16.0f;  // metres
 constexpr float kSun[3] = {0.36f, 0.48f, 0.80f};
 constexpr float kAmbient = 0.6f;
 
-float brightness(float depth) {
-    return kHalfBrightness / (kHalfBrightness + depth);
-}
+float brightness(float depth) { return kHalfBrightness / (kHalfBrightness + depth); }
 
-std::uint32_t packed(const Colour &colour, float shade) {
+std::uint32_t packed(const Colour& colour, float shade) {
     const auto red = static_cast<std::uint32_t>(colour.red * shade);
     const auto green = static_cast<std::uint32_t>(colour.green * shade);
     const auto blue = static_cast<std::uint32_t>(colour.blue * shade);
@@ -56,9 +54,7 @@ Colour sky_colour(float slope) {
             kSkyLow.blue + (kSkyHigh.blue - kSkyLow.blue) * steepness};
 }
 
-Point right_of(const Point &ahead) {
-    return {ahead.y, -ahead.x};
-}
+Point right_of(const Point& ahead) { return {ahead.y, -ahead.x}; }
 
 // Metres down for each metre ahead.
 float row_slope(int row, int height, float focal) {
@@ -67,7 +63,7 @@ float row_slope(int row, int height, float focal) {
 
 // `rgb` has 3 * num_pixels bytes. Four bytes are stored at a time where the next pixel overwrites
 // the fourth: not at the end of the row, which may be the end of the learner's memory.
-void store_rgb(const std::uint32_t *line, int num_pixels, std::uint8_t *rgb) {
+void store_rgb(const std::uint32_t* line, int num_pixels, std::uint8_t* rgb) {
     for (int column = 0; column + 1 < num_pixels; ++column)
         std::memcpy(rgb + 3 * column, line + column, 4);
     std::memcpy(rgb + 3 * (num_pixels - 1), line + num_pixels - 1, 3);
@@ -76,23 +72,26 @@ void store_rgb(const std::uint32_t *line, int num_pixels, std::uint8_t *rgb) {
 }  // namespace
 
 Renderer::Renderer(std::uint32_t width, std::uint32_t height)
-    : width_(static_cast<int>(width)), height_(static_cast<int>(height)),
-      focal_(0.5f * static_cast<float>(width)), column_slopes_(width), wall_depths_(width),
-      wall_colours_(width), skirting_colours_(width), line_(width) {
+    : width_(static_cast<int>(width)),
+      height_(static_cast<int>(height)),
+      focal_(0.5f * static_cast<float>(width)),
+      column_slopes_(width),
+      wall_depths_(width),
+      wall_colours_(width),
+      skirting_colours_(width),
+      line_(width) {
     for (int column = 0; column < width_; ++column)
         column_slopes_[column] = (static_cast<float>(column) + 0.5f - focal_) / focal_;
 }
 
-void Renderer::draw(const Eye &eye, const Surroundings &surroundings, const Picture &picture) {
+void Renderer::draw(const Eye& eye, const Surroundings& surroundings, const Picture& picture) {
     cast_walls(eye, surroundings.half_side);
-    for (int row = 0; row < height_; ++row)
-        draw_row(eye, surroundings.half_side, row, picture);
+    for (int row = 0; row < height_; ++row) draw_row(eye, surroundings.half_side, row, picture);
     find_spheres(eye, surroundings);
-    for (const Sphere &sphere : spheres_)
-        draw_sphere(eye, sphere, picture);
+    for (const Sphere& sphere : spheres_) draw_sphere(eye, sphere, picture);
 }
 
-void Renderer::cast_walls(const Eye &eye, float half_side) {
+void Renderer::cast_walls(const Eye& eye, float half_side) {
     const Point right = right_of(eye.ahead);
     for (int column = 0; column < width_; ++column) {
         const float dx = eye.ahead.x + column_slopes_[column] * right.x;
@@ -115,11 +114,10 @@ void Renderer::cast_walls(const Eye &eye, float half_side) {
 
 // What a pixel shows is said by `drop`, how far below the eye its ray meets the wall of its column:
 // above the wall's top it passes over it (sky), below the wall's foot it met the floor before.
-void Renderer::draw_row(const Eye &eye, float half_side, int row, const Picture &picture) {
+void Renderer::draw_row(const Eye& eye, float half_side, int row, const Picture& picture) {
     const float slope = row_slope(row, height_, focal_);
     const std::size_t first = static_cast<std::size_t>(row) * width_;
-    if (picture.rgb)
-        paint_row(eye, half_side, slope, picture.rgb + 3 * first);
+    if (picture.rgb) paint_row(eye, half_side, slope, picture.rgb + 3 * first);
     if (picture.depth) {
         const float floor_depth = slope > 0.0f ? kEyeHeight / slope : kSkyDepth;
         for (int column = 0; column < width_; ++column) {
@@ -139,10 +137,10 @@ void Renderer::draw_row(const Eye &eye, float half_side, int row, const Picture 
     }
 }
 
-void Renderer::paint_row(const Eye &eye, float half_side, float slope, std::uint8_t *rgb) {
-    const float *depths = wall_depths_.data();
-    const std::uint32_t *wall = wall_colours_.data();
-    std::uint32_t *line = line_.data();
+void Renderer::paint_row(const Eye& eye, float half_side, float slope, std::uint8_t* rgb) {
+    const float* depths = wall_depths_.data();
+    const std::uint32_t* wall = wall_colours_.data();
+    std::uint32_t* line = line_.data();
     if (slope <= 0.0f) {
         const std::uint32_t sky = packed(sky_colour(slope), 1.0f);
         for (int column = 0; column < width_; ++column)
@@ -162,8 +160,8 @@ void Renderer::paint_row(const Eye &eye, float half_side, float slope, std::uint
     const float y = (eye.position.y + depth * eye.ahead.y + half_side) / kTile;
     const float x_slope = depth * right.x / kTile;
     const float y_slope = depth * right.y / kTile;
-    const float *slopes = column_slopes_.data();
-    const std::uint32_t *skirting = skirting_colours_.data();
+    const float* slopes = column_slopes_.data();
+    const std::uint32_t* skirting = skirting_colours_.data();
     for (int column = 0; column < width_; ++column) {
         const auto tile_x = static_cast<std::int32_t>(x + x_slope * slopes[column]);
         const auto tile_y = static_cast<std::int32_t>(y + y_slope * slopes[column]);
@@ -176,7 +174,7 @@ void Renderer::paint_row(const Eye &eye, float half_side, float slope, std::uint
     store_rgb(line, width_, rgb);
 }
 
-void Renderer::find_spheres(const Eye &eye, const Surroundings &surroundings) {
+void Renderer::find_spheres(const Eye& eye, const Surroundings& surroundings) {
     const Point right = right_of(eye.ahead);
     spheres_.clear();
     for (std::size_t i = 0; i < surroundings.num_apples; ++i) {
@@ -188,10 +186,9 @@ void Renderer::find_spheres(const Eye &eye, const Surroundings &surroundings) {
         sphere.ahead = x * eye.ahead.x + y * eye.ahead.y;
         sphere.distance_squared = x * x + y * y + sphere.down * sphere.down;
         const bool outside = sphere.distance_squared > kAppleRadius * kAppleRadius;
-        if (outside && sphere.ahead > -kAppleRadius)
-            spheres_.push_back(sphere);
+        if (outside && sphere.ahead > -kAppleRadius) spheres_.push_back(sphere);
     }
-    std::sort(spheres_.begin(), spheres_.end(), [](const Sphere &a, const Sphere &b) {
+    std::sort(spheres_.begin(), spheres_.end(), [](const Sphere& a, const Sphere& b) {
         return a.distance_squared > b.distance_squared;
     });
 }
@@ -200,8 +197,7 @@ void Renderer::find_spheres(const Eye &eye, const Surroundings &surroundings) {
 // touch it. All, where it reaches behind the camera.
 Renderer::Span Renderer::visible_span(float sideways, float ahead, int num_pixels) const {
     const float squared = ahead * ahead - kAppleRadius * kAppleRadius;
-    if (ahead <= kAppleRadius || squared < 1e-3f)
-        return {0, num_pixels};
+    if (ahead <= kAppleRadius || squared < 1e-3f) return {0, num_pixels};
     const float middle = sideways * ahead;
     const float half = kAppleRadius * std::sqrt(sideways * sideways + squared);
     const float centre = 0.5f * static_cast<float>(num_pixels);
@@ -213,7 +209,7 @@ Renderer::Span Renderer::visible_span(float sideways, float ahead, int num_pixel
             static_cast<int>(std::clamp(last, 0.0f, limit))};
 }
 
-void Renderer::draw_sphere(const Eye &eye, const Sphere &sphere, const Picture &picture) const {
+void Renderer::draw_sphere(const Eye& eye, const Sphere& sphere, const Picture& picture) const {
     const Point right = right_of(eye.ahead);
     const float sun_right = kSun[0] * right.x + kSun[1] * right.y;
     const float sun_ahead = kSun[0] * eye.ahead.x + kSun[1] * eye.ahead.y;
@@ -229,8 +225,7 @@ void Renderer::draw_sphere(const Eye &eye, const Sphere &sphere, const Picture &
             const float length_squared = slope * slope + down * down + 1.0f;
             const float towards = slope * sphere.right + down * sphere.down + sphere.ahead;
             const float discriminant = towards * towards - length_squared * beyond;
-            if (towards <= 0.0f || discriminant <= 0.0f)
-                continue;
+            if (towards <= 0.0f || discriminant <= 0.0f) continue;
             const float depth = (towards - std::sqrt(discriminant)) / length_squared;
             const std::size_t pixel = static_cast<std::size_t>(row) * width_ + column;
             if (picture.rgb) {
@@ -242,8 +237,7 @@ void Renderer::draw_sphere(const Eye &eye, const Sphere &sphere, const Picture &
                 const std::uint32_t colour = packed(kApple, shade * brightness(depth));
                 std::memcpy(picture.rgb + 3 * pixel, &colour, 3);
             }
-            if (picture.depth)
-                picture.depth[pixel] = depth;
+            if (picture.depth) picture.depth[pixel] = depth;
             if (picture.segmentation)
                 picture.segmentation[pixel] = static_cast<std::uint8_t>(PixelClass::apple);
         }

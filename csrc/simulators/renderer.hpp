@@ -38,25 +38,25 @@ struct Eye {
 // Apples must not overlap: the farther ones are drawn first.
 struct Surroundings {
     float half_side = 5.0f;  // metres: the walls stand at x and y = +- half_side
-    const Point *apples = nullptr;
+    const Point* apples = nullptr;
     std::size_t num_apples = 0;
 };
 
 // Where the picture goes, C order; null: not wanted.
 struct Picture {
-    std::uint8_t *rgb = nullptr;           // [height][width][3]
-    float *depth = nullptr;                // [height][width], metres along the viewing direction
-    std::uint8_t *segmentation = nullptr;  // [height][width], PixelClass
+    std::uint8_t* rgb = nullptr;           // [height][width][3]
+    float* depth = nullptr;                // [height][width], metres along the viewing direction
+    std::uint8_t* segmentation = nullptr;  // [height][width], PixelClass
 };
 
 class Renderer {
-public:
+  public:
     Renderer(std::uint32_t width, std::uint32_t height);
 
     // Writes every pixel of `picture`. Not const: the tables below are filled anew.
-    void draw(const Eye &eye, const Surroundings &surroundings, const Picture &picture);
+    void draw(const Eye& eye, const Surroundings& surroundings, const Picture& picture);
 
-private:
+  private:
     // An apple as the eye sees it: metres to the right, down and ahead.
     struct Sphere {
         float right, down, ahead;
@@ -66,12 +66,12 @@ private:
         int first, last;  // the last is not part of it
     };
 
-    void cast_walls(const Eye &eye, float half_side);
-    void draw_row(const Eye &eye, float half_side, int row, const Picture &picture);
-    void paint_row(const Eye &eye, float half_side, float slope, std::uint8_t *rgb);
-    void find_spheres(const Eye &eye, const Surroundings &surroundings);
+    void cast_walls(const Eye& eye, float half_side);
+    void draw_row(const Eye& eye, float half_side, int row, const Picture& picture);
+    void paint_row(const Eye& eye, float half_side, float slope, std::uint8_t* rgb);
+    void find_spheres(const Eye& eye, const Surroundings& surroundings);
     Span visible_span(float sideways, float ahead, int num_pixels) const;
-    void draw_sphere(const Eye &eye, const Sphere &sphere, const Picture &picture) const;
+    void draw_sphere(const Eye& eye, const Sphere& sphere, const Picture& picture) const;
 
     int width_;
     int height_;
