@@ -7,7 +7,7 @@ import time
 from typing import Any, TextIO
 
 from uerl_shm.errors import LayoutMismatch, SimulatorLost, StepTimeout, UerlError
-from uerl_shm.launcher import Launcher
+from uerl_shm.keeper import Keeper
 
 _POLL_S = 0.003
 _REFUSED = 3  # UERL_LANE_REFUSED
@@ -54,14 +54,17 @@ class Simulators:
         core: The learner (`uerl_shm._core.Learner`).
         name: Segment name, for error texts.
         num_lanes: How many simulators.
-        launcher: What starts them; None waits for simulators that attach by themselves.
+        keeper: What attends to those that are lost later; its launcher is what starts them, or
+            None: they attach by themselves.
     """
 
-    def __init__(self, core: Any, name: str, num_lanes: int, launcher: Launcher | None) -> None:
+    def __init__(self, core: Any, name: str, num_lanes: int, keeper: Keeper) -> None:
         self._core = core
         self._name = name
         self._num_lanes = num_lanes
-        self.launcher = launcher
+        self.launcher = keeper.launcher
+        self._keeper = keeper
+        keeper.attend(core)
 
     def start(self, timeout_s: float, max_parallel_starts: int | None) -> None:
         """Start every simulator and wait until all are attached.
@@ -162,6 +165,7 @@ class Simulators:
 
     def close(self) -> None:
         """End the simulators that were started; the segment is closed, so most just leave."""
+        self._keeper.close()
         self._core = None  # the memory goes with the last array over it, not with the env
         if self.launcher is not None:
             self.launcher.close(_GRACE_S)

@@ -32,14 +32,14 @@ def converters(device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]
     def tree(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             return convert(value)
-        return {key: tree(item) for key, item in value.items()}
+        return {key: item if _stays(key) else tree(item) for key, item in value.items()}
 
     def batch(parts: Any) -> tuple[Any, ...]:
-        # Info masks stay NumPy arrays: Gymnasium's wrappers and people index with them.
-        *arrays, info = parts
-        return (*[tree(part) for part in arrays], _info(info))
-
-    def _info(info: dict[str, Any]) -> dict[str, Any]:
-        return {key: value if key.startswith("_") else tree(value) for key, value in info.items()}
+        return tuple(tree(part) for part in parts)
 
     return convert, batch
+
+
+def _stays(key: str) -> bool:
+    """Whether an info stays a NumPy array: Gymnasium's wrappers and people index with masks."""
+    return key.startswith("_") or key in ("valid", "lost")

@@ -15,19 +15,23 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError, StepTimeout
-from uerl_shm.launcher import Launcher, Simulator
+from uerl_shm.keeper import Keeper, Patience
+from uerl_shm.launcher import Simulator
 from uerl_shm.options import Access, checked_choice, checked_seconds, reset_mask_of, seeds_of
 from uerl_shm.rollout import Rollout
 from uerl_shm.simulators import Simulators
 from uerl_shm.spec import EnvSpec
 from uerl_shm.vec_making import (
     Closed,
+    Isolation,
     Rows,
     Unborn,
     checked_autoreset_mode,
+    checked_choices,
     checked_name,
     converters,
     create_core,
+    create_launcher,
     space_of,
     spec_from,
 )
@@ -77,11 +81,13 @@ class VecEnv(VectorEnv):
         copy: Return plain copies instead of views.
         render_mode: None or ``"rgb_array"``.
         timeout_s: Longest wait of `step`, `recv` and `reset`, in seconds.
-        step_deadline_s: Reserved: a lane that is silent for longer is late. Lanes are not yet given
-            up; `timeout_s` decides.
+        step_deadline_s: A simulator that is silent for longer is late: its rows are masked until it
+            answers (then its envs are reset).
         startup_timeout_s: Longest wait until every simulator is attached, in seconds.
-        on_death: ``"restart"``, ``"mask"`` or ``"raise"``. Reserved: a dead simulator raises
-            `SimulatorLost` whichever is chosen.
+        on_death: What happens when a simulator is lost: ``"restart"`` masks its rows and starts it
+            again; ``"mask"`` waits for another one to attach to its lane, and so does
+            ``"restart"`` for simulators that were not started here; ``"raise"`` raises
+            `SimulatorLost`, and knows no step deadline.
         shm_mode: Permission bits of the segment.
         shm_group: Name or number of the segment's group.
         run_as_user: Name or number of the user that simulators run as; needs root.
@@ -90,6 +96,11 @@ class VecEnv(VectorEnv):
         log_dir: Folder of their logs, one for each lane.
         max_parallel_starts: How many simulators may be starting at once; None: all.
         parameters: Values of the spec's parameters, used from the first reset on.
+        max_restarts: Restarts of one lane within 10 minutes; then it stays masked.
+        kill_after_s: A simulator that is late for longer is told to leave, or killed if it was
+            started here, in seconds.
+        min_valid: Rows of living simulators that a step needs; with fewer it waits for restarts,
+            and raises `SimulatorLost` when none is under way.
 
     Raises:
         SpecError: An argument or the spec is wrong.
@@ -123,11 +134,13 @@ class VecEnv(VectorEnv):
         log_dir: str | os.PathLike[str] | None = None,
         max_parallel_starts: int | None = None,
         parameters: Mapping[str, float] | None = None,
+        max_restarts: int = 10,
+        kill_after_s: float = 60.0,
+        min_valid: int = 1,
     ) -> None:
         self._core: Any = Unborn()
         self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
-        checked_choice("output", output, ("numpy", "torch"))
-        checked_choice("on_death", on_death, ("restart", "mask", "raise"))
+        checked_choices(output, on_death)
         checked_seconds("step_deadline_s", step_deadline_s)
         self._timeout_s = checked_seconds("timeout_s", timeout_s)
         patience_s = checked_seconds("startup_timeout_s", startup_timeout_s)
@@ -139,17 +152,16 @@ class VecEnv(VectorEnv):
         self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
         self._introduce(render_mode)
         self._convert, self._convert_batch = converters(output, device)
-        launcher = None
-        if simulator is not None:
-            launcher = Launcher(
-                simulator, name=self.segment_name, num_lanes=self._rows.num_lanes, environ=environ,
-                cwd=cwd, log_dir=log_dir, run_as_user=run_as_user,
-            )  # fmt: skip
+        launcher = create_launcher(
+            simulator, self.segment_name, self._rows,
+            environ=environ, cwd=cwd, log_dir=log_dir, run_as_user=run_as_user)  # fmt: skip
+        patience = Patience(on_death == "restart", max_restarts, kill_after_s, patience_s)
+        keeper = Keeper(launcher, patience)
+        isolation = Isolation(on_death != "raise", step_deadline_s, min_valid, keeper)
         self._core = create_core(
-            self._spec, self._rows, access, name=self.segment_name, slots=slots,
-            autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy,
-        )  # fmt: skip
-        self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, launcher)
+            self._spec, self._rows, access, isolation, name=self.segment_name, slots=slots,
+            autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy)  # fmt: skip
+        self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, keeper)
         self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
         try:
             self._set_parameters({**self._spec.parameters, **(parameters or {})})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -13,7 +14,8 @@ from gymnasium.vector.utils import batch_space
 from uerl_shm import _core
 from uerl_shm import segment as segments
 from uerl_shm.errors import SpecError
-from uerl_shm.launcher import describe
+from uerl_shm.keeper import Keeper
+from uerl_shm.launcher import Launcher, Simulator, describe
 from uerl_shm.options import Access, checked_choice
 from uerl_shm.spec import EnvSpec
 
@@ -22,6 +24,12 @@ def checked_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
     """Return Gymnasium's enum for its value or itself."""
     value = getattr(mode, "value", mode)
     return AutoresetMode(checked_choice("autoreset_mode", value, segments.AUTORESET_MODES))
+
+
+def checked_choices(output: str, on_death: str) -> None:
+    """Refuse words that mean nothing."""
+    checked_choice("output", output, ("numpy", "torch"))
+    checked_choice("on_death", on_death, ("restart", "mask", "raise"))
 
 
 def checked_name(name: str | None) -> str:
@@ -90,10 +98,37 @@ def space_of(spec: EnvSpec, kind: str, num_worlds: int | None) -> gymnasium.Spac
     return gymnasium.spaces.Dict(spaces) if len(names) > 1 else spaces[names[0]]
 
 
+def create_launcher(
+    simulator: Simulator | None, name: str, rows: Rows, **options: Any
+) -> Launcher | None:
+    """Return what starts the simulators; None for those that attach by themselves."""
+    if simulator is None:
+        return None
+    return Launcher(simulator, name=name, num_lanes=rows.num_lanes, **options)
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What a learner does about simulators that are lost or late.
+
+    Attributes:
+        masks: Whether their rows are masked; if not, they are errors.
+        step_deadline_s: A simulator that is silent for longer is late.
+        min_valid: Rows of living simulators that a step needs.
+        keeper: Who is told, and starts simulators again.
+    """
+
+    masks: bool
+    step_deadline_s: float
+    min_valid: int
+    keeper: Keeper
+
+
 def create_core(
     spec: EnvSpec,
     rows: Rows,
     access: Access,
+    isolation: Isolation,
     *,
     name: str,
     slots: int,
@@ -120,6 +155,10 @@ def create_core(
         wide_rewards=not torch,
         writable=torch,
         copy=copy,
+        masks=isolation.masks,
+        step_deadline_s=isolation.step_deadline_s,
+        min_valid=isolation.min_valid,
+        on_event=isolation.keeper.on_event,
     )
 
 

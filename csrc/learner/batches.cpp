@@ -48,8 +48,9 @@ std::vector<uint32_t> only_field(const uerl_segment& segment, uint32_t role) {
 
 }  // namespace
 
-Batches::Batches(Config config, BatchOptions options, std::vector<ActionCheck> checks)
-    : learner_(std::move(config)), options_(options) {
+Batches::Batches(Config config, BatchOptions options, std::vector<ActionCheck> checks,
+                 py::object on_event)
+    : learner_(std::move(config)), options_(options), on_event_(std::move(on_event)) {
     const uerl_segment& segment = learner_.segment();
     num_groups_ = segment.header.num_groups;
     for (uint32_t group = 0; group < num_groups_; group++)
@@ -160,6 +161,7 @@ void Batches::send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
     if (rollout_ && rollout_->done == rollout_->num_steps)
         throw Error(UERL_E_INVALID, "rollout has its " + std::to_string(rollout_->num_steps) +
                                         " steps, expected no more: begin another one");
+    need_enough_rows();
     write_actions(actions, lanes, position);
     uint32_t target = UINT32_MAX;
     if (rollout_) {
@@ -170,14 +172,7 @@ void Batches::send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
                          : learner_.slot_after_rollout(rollout_->first, rollout_->num_steps);
     }
     learner_.send_step(lanes, target);
-    if (!rollout_) return;
-    for (uint32_t group = 0; group < num_groups_; group++) {
-        const uint32_t agents = learner_.segment().groups[group].rows_per_env;
-        const uint32_t count = learner_.segment().groups[group].num_rows;
-        auto* valid = static_cast<uint8_t*>(rollout_->valid[group].mutable_data()) +
-                      static_cast<size_t>(rollout_->done) * count;
-        for (uint32_t row = 0; row < count; row++) valid[row] = !learner_.was_reset(row / agents);
-    }
+    tell_events();
 }
 
 // Waiting -----------------------------------------------------------------------------------------
@@ -198,7 +193,8 @@ void Batches::throw_timeout(uint32_t need, double timeout_s) {
 
 void Batches::wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s) {
     for (int64_t slice_ns = 0;;) {
-        slice_ns = uerl_wait_next_slice(slice_ns, deadline_ns);
+        slice_ns =
+            uerl_wait_next_slice(slice_ns, std::min(deadline_ns, learner_.next_deadline_ns()));
         if (slice_ns > 0) {
             const py::gil_scoped_release released;  // others run while simulators work
             learner_.sleep_slice(need, slice_ns);
@@ -221,6 +217,29 @@ void Batches::wait(uint32_t need, double timeout_s) {
         learner_.add_wait_ns(static_cast<uint64_t>(uerl_now_ns() - start_ns));
     }
     learner_.check_failed_ready();
+    tell_events();
+}
+
+// What happened to simulators, told where nothing is half done.
+void Batches::tell_events() {
+    if (!learner_.has_events()) return;
+    for (const Event& event : learner_.take_events())
+        on_event_(event.lane, static_cast<uint32_t>(event.change), event.text);
+}
+
+bool Batches::has_enough_rows() const {
+    return !learner_.any_filled() || learner_.num_rows_served() >= options_.min_valid;
+}
+
+void Batches::need_enough_rows() {
+    while (!has_enough_rows()) {
+        on_event_(-1, 0,
+                  std::to_string(learner_.num_rows_served()) +
+                      " rows have a living simulator, expected at least min_valid=" +
+                      std::to_string(options_.min_valid));
+        learner_.look_for_returns();
+        tell_events();
+    }
 }
 
 // Calls -------------------------------------------------------------------------------------------
@@ -301,6 +320,7 @@ void Batches::begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<in
         if (uerl_now_ns() >= deadline_ns) throw_timeout(ready + 1, timeout_s);
     }
     learner_.send_reset(wanted, all_seeds, options);
+    tell_events();
 }
 
 void Batches::send_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
@@ -315,8 +335,12 @@ py::tuple Batches::reset(const py::array_t<uint8_t>& mask, const py::array_t<int
                          const std::string& options, double timeout_s) {
     return translated([&] {
         const Guard guard(*this);
-        begin_reset(mask, seeds, options, timeout_s);
-        wait(learner_.num_pending(), timeout_s);
+        for (;;) {
+            begin_reset(mask, seeds, options, timeout_s);
+            wait(learner_.num_pending(), timeout_s);
+            if (has_enough_rows()) break;
+            need_enough_rows();  // then what came back has yet to be reset
+        }
         return take_and_deliver(all_lanes_, false);
     });
 }

@@ -13,6 +13,8 @@ struct BatchOptions {
     bool wide_rewards = true;  // float64 rewards, as Gymnasium has them; else float32
     bool writable = false;     // torch has no read-only tensors
     bool copy = false;         // plain copies instead of views
+    bool tells_valid = false;  // info["valid"]: whether a simulator made the row
+    uint32_t min_valid = 0;    // rows of living simulators that a step needs
 };
 
 // What a step brought to the rows of one group; the learner's own memory. reward float32 or
@@ -36,7 +38,10 @@ struct Rollout {
 
 class Batches {
   public:
-    Batches(Config config, BatchOptions options, std::vector<ActionCheck> checks);
+    // on_event: called with (lane, change, text) for each Event, and with (-1, 0, text) where too
+    // few rows are served: it returns when that is mended, or raises.
+    Batches(Config config, BatchOptions options, std::vector<ActionCheck> checks,
+            py::object on_event);
 
     Learner& learner() { return learner_; }
 
@@ -76,6 +81,11 @@ class Batches {
     void wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s);
     [[noreturn]] void throw_timeout(uint32_t need, double timeout_s);
     void warn_of_copies();
+    void tell_events();
+    bool has_enough_rows() const;
+    void need_enough_rows();
+    void add_validity(uint32_t group, const std::vector<uint32_t>& lanes, py::ssize_t count,
+                      py::dict& info);
 
     py::tuple take_and_deliver(const std::vector<uint32_t>& lanes, bool outcome);
     py::tuple deliver(const std::vector<uint32_t>& lanes, bool outcome);
@@ -95,6 +105,7 @@ class Batches {
     uint32_t num_rows(uint32_t group, const std::vector<Run>& runs) const;
     void record_before_step();
     void record_outcome(uint32_t group, const Outcome& outcome);
+    void record_validity(uint32_t group, size_t count);
     void make_rollout_arrays(uint32_t num_steps);
 
     Learner learner_;
@@ -111,6 +122,7 @@ class Batches {
     py::dtype reward_dtype_;
     py::array ones_;  // the mask of an info that every row has
     std::optional<Rollout> rollout_;
+    py::object on_event_;
     bool warned_ = false;
     bool busy_ = false;
     friend class Guard;

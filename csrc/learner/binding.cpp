@@ -49,7 +49,9 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
                                       uint32_t autoreset_mode, uint32_t message_bytes,
                                       const py::list& groups, const py::list& fields,
                                       const py::bytes& text, const py::list& action_checks,
-                                      bool wide_rewards, bool writable, bool copy, bool any_order) {
+                                      bool wide_rewards, bool writable, bool copy, bool any_order,
+                                      bool masks, double step_deadline_s, uint32_t min_valid,
+                                      py::object on_event) {
     return translated([&] {
         Config config;
         config.name = name;
@@ -57,6 +59,9 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
         config.gid = static_cast<gid_t>(gid);
         config.text = std::string(text);
         config.any_order = any_order;
+        config.masks = masks;
+        if (step_deadline_s < 9e9)
+            config.step_deadline_ns = static_cast<int64_t>(step_deadline_s * 1e9);
         config.header.num_lanes = num_lanes;
         config.header.envs_per_lane = envs_per_lane;
         config.header.num_slots = slots;
@@ -77,7 +82,8 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
                               parts[2].cast<std::vector<int64_t>>()});
         }
         return std::make_unique<Batches>(
-            std::move(config), BatchOptions{wide_rewards, writable, copy}, std::move(checks));
+            std::move(config), BatchOptions{wide_rewards, writable, copy, masks, min_valid},
+            std::move(checks), std::move(on_event));
     });
 }
 
@@ -113,7 +119,8 @@ void define_learner(py::module_& module) {
         .def(py::init(&make_learner), py::kw_only(), "name"_a, "mode"_a, "gid"_a, "num_lanes"_a,
              "envs_per_lane"_a, "slots"_a, "autoreset_mode"_a, "message_bytes"_a, "groups"_a,
              "fields"_a, "text"_a, "action_checks"_a, "wide_rewards"_a, "writable"_a, "copy"_a,
-             "any_order"_a = false)
+             "any_order"_a = false, "masks"_a = false, "step_deadline_s"_a = 1e9, "min_valid"_a = 0,
+             "on_event"_a = py::none())
         .def("step", &Batches::step, "actions"_a, "timeout_s"_a)
         .def("send", &Batches::send, "actions"_a, "env_ids"_a)
         .def("recv", &Batches::recv, "min_envs"_a, "max_envs"_a, "timeout_s"_a)
@@ -147,6 +154,9 @@ void define_learner(py::module_& module) {
         .def("message_of",
              [](Batches& self, uint32_t lane) { return self.learner().message_of(lane); })
         .def("pending", [](Batches& self, uint32_t lane) { return self.learner().pending(lane); })
+        .def("look_for_returns", [](Batches& self) { self.learner().look_for_returns(); })
+        .def("rows_served", [](Batches& self) { return self.learner().num_rows_served(); })
+        .def("fence", [](Batches& self, uint32_t lane) { self.learner().fence(lane); })
         .def("stats", &stats_of)
         .def("fields", [](Batches& self) { return fields_as_dicts(self.learner().segment()); })
         .def_property_readonly("segment_bytes",

@@ -13,7 +13,8 @@ namespace uerl {
 bool Learner::free_for(uint32_t slot, uint32_t index) const {
     const Lane& lane = lanes_[index];
     if (memory_->slots.held(slot, index) || (lane.has_rows && slot == lane.slot)) return false;
-    return lane.outstanding == 0 || slot != lane.target;
+    return lane.outstanding == 0 ||
+           (slot != lane.target && (lane.outstanding == 1 || slot != lane.overtaken));
 }
 
 // The most recently freed slot that is free for all of `lanes`, or UINT32_MAX.
@@ -99,6 +100,7 @@ void Learner::command(uint32_t index, uint32_t slot, uint32_t action_slot) {
     begin_fill(slot);
     lane.target = slot;
     lane.action_slot = action_slot;
+    if (masks_) lane.sent_ns = looked_ns_;
     lane.outstanding++;
     publish(index, UERL_COMMAND_GO, slot, action_slot);
 }
@@ -155,7 +157,7 @@ void Learner::check_step(const std::vector<uint32_t>& lanes) const {
                             " is pending, expected idle rows: receive its result first (recv), or "
                             "reset()",
                         {lane});
-        if (any_order_) continue;
+        if (any_order_ || lanes_[lane].masked) continue;
         const uint32_t first = lane * envs_per_lane();
         for (uint32_t env = first; env < first + envs_per_lane(); env++) {
             if (!started_[env])
@@ -175,15 +177,22 @@ void Learner::check_step(const std::vector<uint32_t>& lanes) const {
 }
 
 void Learner::send_step(const std::vector<uint32_t>& lanes, uint32_t target) {
+    if (masks_) look_for_returns();
     if (target == UINT32_MAX) target = pick_slot(lanes);
     const bool resets = autoreset_mode() == UERL_AUTORESET_NEXT_STEP;
     const bool writes_parameters =
         autoreset_mode() == UERL_AUTORESET_SAME_STEP && !parameter_fields_.empty();
     for (const uint32_t lane : lanes) {
+        if (lanes_[lane].masked && !lanes_[lane].back) {
+            fill_in(lane, slot_to_fill(lane, target), false);
+            continue;
+        }
+        const bool is_back = lanes_[lane].masked;
+        if (is_back) unmask(lane);
         const uint32_t action_slot = lanes_[lane].slot;
         const uint32_t first = lane * envs_per_lane();
         for (uint32_t env = first; env < first + envs_per_lane(); env++) {
-            was_reset_[env] = resets && ended_[env];
+            was_reset_[env] = is_back || (resets && ended_[env]);
             skipped_[env] = 0;
             write_control(env, action_slot,
                           was_reset_[env] ? UERL_CONTROL_RESET : UERL_CONTROL_STEP, -1);
@@ -211,147 +220,14 @@ void Learner::send_skip(const std::vector<uint32_t>& lanes) {
     broadcast(lanes);
 }
 
-// Resets ------------------------------------------------------------------------------------------
-
-bool Learner::resettable(const std::vector<uint8_t>& mask) {
-    num_ready();
-    for (uint32_t env = 0; env < num_envs(); env++) {
-        const Lane& lane = lanes_[env / envs_per_lane()];
-        // One superseding command for a lane; and its message area may still be being read.
-        if (mask[env] &&
-            (lane.outstanding > 1 || (lane.outstanding == 1 && lane.message_outstanding)))
-            return false;
-    }
-    return true;
-}
-
-void Learner::write_message(uint32_t index, const std::string& bytes) {
-    if (bytes.size() > segment().header.message_bytes)
-        throw Error(UERL_E_INVALID, "reset options have " + std::to_string(bytes.size()) +
-                                        " bytes as JSON, expected at most " +
-                                        std::to_string(segment().header.message_bytes) +
-                                        ": raise message_bytes in the spec");
-    uerl_message* area = uerl_segment_message_to_simulator(&segment(), index);
-    uerl_lane_commands* shared = uerl_segment_commands(&segment(), index);
-    std::memcpy(area + 1, bytes.data(), bytes.size());
-    area->kind = UERL_MESSAGE_OPTIONS;
-    area->bytes = static_cast<uint32_t>(bytes.size());
-    // The command that follows publishes it; its index is what the simulator acquires.
-    store_relaxed_u32(&shared->message_count, shared->message_count + 1);
-    lanes_[index].message_outstanding = true;
-}
-
-// Carries an env's rows from slot to slot: observations, infos, masks.
-void Learner::copy_env(uint32_t env, uint32_t from, uint32_t to) {
-    if (from == to) return;
-    const uerl_segment& segment = memory_->segment;
-    for (const uint32_t field : carried_fields_) {
-        const uint32_t agents = segment.groups[segment.fields[field].group].rows_per_env;
-        std::memcpy(uerl_segment_row(&segment, field, to, env * agents),
-                    uerl_segment_row(&segment, field, from, env * agents),
-                    agents * segment.fields[field].row_stride);
-    }
-    for (uint32_t group = 0; group < segment.header.num_groups; group++)
-        stats.copied_rows += segment.groups[group].rows_per_env;
-}
-
-// An env that is skipped has no outcome; its simulator leaves these rows alone.
-void Learner::clear_outcome(uint32_t env, uint32_t slot) {
-    const uerl_segment& segment = memory_->segment;
-    for (const uint32_t field : outcome_fields_) {
-        const uint32_t agents = segment.groups[segment.fields[field].group].rows_per_env;
-        std::memset(uerl_segment_row(&segment, field, slot, env * agents), 0,
-                    agents * segment.fields[field].row_stride);
-    }
-}
-
-// An outstanding command still reads its own action slot. A reset reads no action there, only words
-// that nobody else sees: any other slot will do, held or not.
-uint32_t Learner::action_slot_of_reset(uint32_t index) const {
-    const Lane& lane = lanes_[index];
-    if (lane.outstanding == 0 || lane.slot != lane.action_slot) return lane.slot;
-    return (lane.slot + 1) % memory_->slots.num_slots();
-}
-
-void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
-                            const std::vector<int64_t>& seeds, uint32_t target) {
-    Lane& lane = lanes_[index];
-    const uint32_t action_slot = action_slot_of_reset(index);
-    const uint32_t first = index * envs_per_lane();
-    for (uint32_t env = first; env < first + envs_per_lane(); env++) {
-        write_control(env, action_slot, mask[env] ? UERL_CONTROL_RESET : UERL_CONTROL_SKIP,
-                      seeds[env]);
-        was_reset_[env] = 0;
-        skipped_[env] = !mask[env];
-        if (!mask[env]) {
-            copy_env(env, lane.slot, target);
-            clear_outcome(env, target);
-            continue;
-        }
-        write_parameters(env, action_slot);
-        started_[env] = 1;
-        ended_[env] = 0;
-    }
-    if (lane.ready) {  // its result was not delivered, and never will be
-        lane.ready = false;
-        ready_.erase(std::find(ready_.begin(), ready_.end(), index));
-        stats.superseded++;
-    }
-    command(index, target, action_slot);
-}
-
-// Is every env of a pending lane to be reset, or was left alone by the pending command too?
-bool Learner::covers_pending(uint32_t lane, const std::vector<uint8_t>& mask) const {
-    const uint32_t first = lane * envs_per_lane();
-    for (uint32_t env = first; env < first + envs_per_lane(); env++)
-        if (!mask[env] && !skipped_[env]) return false;
-    return true;
-}
-
-void Learner::send_reset(const std::vector<uint8_t>& mask, const std::vector<int64_t>& seeds,
-                         const std::string& options) {
-    const bool partial = std::find(mask.begin(), mask.end(), 0) != mask.end();
-    std::vector<uint32_t> all(num_lanes()), asked;
-    for (uint32_t lane = 0; lane < num_lanes(); lane++) {
-        all[lane] = lane;
-        const auto begin = mask.begin() + static_cast<ptrdiff_t>(lane) * envs_per_lane();
-        const auto end = begin + envs_per_lane();
-        const bool some_asked = std::find(begin, end, 1) != end;
-        if (some_asked) asked.push_back(lane);
-        if (pending(lane) && !covers_pending(lane, mask))
-            throw Error(UERL_E_INVALID,
-                        "lane " + std::to_string(lane) +
-                            " is pending and not all of it is to be reset, expected idle rows: "
-                            "receive its result first (recv)",
-                        {lane});
-    }
-    if (!options.empty())
-        for (const uint32_t lane : asked) write_message(lane, options);
-    // In place if nobody looks; else every row moves, so that the batch stays one view.
-    const uint32_t here = partial ? common_slot() : UINT32_MAX;
-    const bool in_place = here != UINT32_MAX && !memory_->slots.held(here);
-    const uint32_t target = in_place ? here : pick_slot(all);
-    for (const uint32_t lane : all) {
-        if (std::find(asked.begin(), asked.end(), lane) != asked.end()) {
-            send_reset_to(lane, mask, seeds,
-                          target != UINT32_MAX ? target : pick_slot_of_lane(lane));
-        } else if (target != UINT32_MAX && !in_place) {
-            const uint32_t first = lane * envs_per_lane();
-            for (uint32_t env = first; env < first + envs_per_lane(); env++)
-                copy_env(env, lanes_[lane].slot, target);
-            lanes_[lane].slot = target;
-        }
-    }
-    broadcast(asked);
-}
-
 // Rollouts ----------------------------------------------------------------------------------------
 
 bool Learner::block_free(uint32_t first, uint32_t num_steps, uint32_t except) const {
     const uint32_t num_slots = memory_->slots.num_slots();
     if (num_steps > num_slots || first > num_slots - num_steps) return false;
     for (uint32_t slot = first; slot < first + num_steps; slot++)
-        if (slot != except && memory_->slots.held(slot)) return false;
+        if (slot != except && (memory_->slots.held(slot) || !settled({slot, 0, num_lanes()})))
+            return false;
     return can_hold({first, 0, num_lanes()}, num_steps);
 }
 

@@ -208,6 +208,36 @@ py::object Batches::lease_of(const std::vector<Run>& runs, uint64_t num_rows_in_
     return py::none();
 }
 
+// info["valid"], and in the batch in which simulators were given up info["lost"]: why.
+void Batches::add_validity(uint32_t group, const std::vector<uint32_t>& lanes, py::ssize_t count,
+                           py::dict& info) {
+    info["_valid"] = present_mask(count);
+    if (!learner_.any_filled()) {
+        info["valid"] = present_mask(count);
+        return;
+    }
+    py::array valid = new_array(bool_, {count});
+    auto* flags = static_cast<uint8_t*>(valid.mutable_data());
+    py::list reasons;
+    py::array lost = new_array(bool_, {count});
+    auto* lost_flags = static_cast<uint8_t*>(lost.mutable_data());
+    bool any_lost = false;
+    const uint32_t agents = learner_.segment().groups[group].rows_per_env;
+    for (const uint32_t lane : lanes) {
+        const std::string& loss = learner_.loss(lane);
+        any_lost |= !loss.empty();
+        for (uint32_t i = 0; i < learner_.rows_per_lane(group); i++) {
+            *flags++ = !learner_.filled(lane * learner_.envs_per_lane() + i / agents);
+            *lost_flags++ = !loss.empty();
+            reasons.append(loss.empty() ? py::object(py::none()) : py::object(py::str(loss)));
+        }
+    }
+    info["valid"] = valid;
+    if (!any_lost) return;
+    info["lost"] = py::module_::import("numpy").attr("array")(reasons, py::dtype("O"));
+    info["_lost"] = lost;
+}
+
 // What could not be delivered (a warning may be an error to the caller) can be received again.
 py::tuple Batches::take_and_deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     learner_.take(lanes);
@@ -235,6 +265,7 @@ py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     for (uint32_t group = 0; group < num_groups_; group++) {
         const Outcome& own = outcomes[group];
         py::dict info = info_of(group, runs, lease, own);
+        if (options_.tells_valid) add_validity(group, lanes, num_rows(group, runs), info);
         parts[0].push_back(observation_of(group, runs, lease, observations_));
         if (outcome) {
             if (learner_.autoreset_mode() == UERL_AUTORESET_SAME_STEP)
@@ -247,6 +278,7 @@ py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
         parts[4].push_back(std::move(info));
     }
     if (rollout_ && outcome) rollout_->done++;
+    learner_.forget_losses(lanes);
     const auto whole = [&](const std::vector<py::object>& part) -> py::object {
         if (num_groups_ == 1) return part[0];
         py::dict named;

@@ -25,9 +25,22 @@ std::string list_lanes(const std::vector<uint32_t>& lanes) {
     return lanes.size() > 8 ? text + ", ..." : text;
 }
 
+// The field that holds, for running episodes, what field `index` holds of ended ones.
+uint32_t plain_field_of(const uerl_segment& segment, uint32_t index) {
+    const uerl_field& final_field = segment.fields[index];
+    for (uint32_t i = 0; i < segment.header.num_fields; i++)
+        if (segment.fields[i].group == final_field.group &&
+            std::string("final_") + segment.fields[i].name == final_field.name)
+            return i;
+    return index;
+}
+
 }  // namespace
 
-Learner::Learner(Config config) : any_order_(config.any_order) {
+Learner::Learner(Config config)
+    : step_deadline_ns_(config.step_deadline_ns),
+      masks_(config.masks),
+      any_order_(config.any_order) {
     uerl_header& header = config.header;
     header.num_groups = static_cast<uint32_t>(config.groups.size());
     header.num_fields = static_cast<uint32_t>(config.fields.size());
@@ -51,6 +64,8 @@ void Learner::prepare_lanes() {
     started_.assign(num_envs(), 0);
     was_reset_.assign(num_envs(), 0);
     skipped_.assign(num_envs(), 0);
+    filled_.assign(num_envs(), 0);
+    losses_.resize(num_lanes());
     filling_.assign(segment.header.num_slots, 0);
     for (uint32_t i = 0; i < segment.header.num_fields; i++) {
         const uint32_t role = segment.fields[i].role;
@@ -61,6 +76,8 @@ void Learner::prepare_lanes() {
             carried_fields_.push_back(i);
         if (role == UERL_ROLE_REWARD || role == UERL_ROLE_TERMINATED || role == UERL_ROLE_TRUNCATED)
             outcome_fields_.push_back(i);
+        if (role == UERL_ROLE_FINAL_OBSERVATION || role == UERL_ROLE_FINAL_INFO)
+            final_fields_.emplace_back(plain_field_of(segment, i), i);
     }
     parameters_.assign(parameter_fields_.size(), std::vector<double>(num_envs(), 0.0));
     uerl_wait_init(&wait_, num_lanes() + 1);
@@ -138,6 +155,7 @@ void Learner::take_result(uint32_t index) {
     if (result.generation != lane.generation || lane.outstanding == 0 ||
         result.sequence != lane.sequence) {
         stats.violations++;
+        lane.violations++;
         return;
     }
     if (lane.outstanding == 2) end_fill(lane.overtaken);
@@ -145,6 +163,7 @@ void Learner::take_result(uint32_t index) {
     lane.message_outstanding = false;
     lane.failed = result.status != UERL_RESULT_OK;
     lane.ready = true;
+    lane.result_slot = lane.target;
     ready_.push_back(index);
     end_fill(lane.target);
 }
@@ -157,6 +176,7 @@ bool Learner::poll(uint32_t index) {
     int count = uerl_ring_peek(&results->write_index, lane.read_index);
     const bool corrupt = count == UERL_E_CORRUPT;
     stats.violations += corrupt && !lane.corrupt;
+    lane.violations += corrupt;
     lane.corrupt = corrupt;
     for (; count > 0 && !lane.ready; count--) take_result(index);
     return lane.ready;
@@ -193,7 +213,7 @@ void Learner::take(const std::vector<uint32_t>& lanes) {
         if (!lane.ready) continue;  // idle: its last rows are delivered once more
         taken_.push_back(index);
         lane.ready = false;
-        lane.slot = lane.target;
+        lane.slot = lane.result_slot;
         lane.has_rows = true;
         store_relaxed_u32(&uerl_segment_commands(&segment(), index)->slot, lane.slot);
     }
@@ -274,23 +294,36 @@ void Learner::add_wait_ns(uint64_t wait_ns) {
     store_relaxed_u64(&header_->wait_ns, stats.wait_ns);
 }
 
-void Learner::check_failed_ready() const {
-    for (const uint32_t lane : ready_)
-        if (lanes_[lane].failed)
-            throw Error(
-                UERL_E_CLOSED,
-                "simulator of lane " + std::to_string(lane) + " failed: " + message_of(lane),
-                {lane});
+void Learner::check_failed_ready() {
+    for (const uint32_t lane : std::vector<uint32_t>(ready_)) {
+        if (!lanes_[lane].failed) continue;
+        const std::string text = name_of(lane) + " failed: " + message_of(lane);
+        if (!masks_) throw Error(UERL_E_CLOSED, text, {lane});
+        mask(lane, Change::failed, text);
+    }
+}
+
+// Is nobody there any more who could answer the lane's commands?
+bool Learner::has_left(uint32_t lane) const {
+    const uint32_t generation =
+        load_relaxed_u32(&uerl_segment_results(&segment(), lane)->generation);
+    return !lane_locked(lane) || generation != lanes_[lane].generation;
 }
 
 void Learner::check_failures() {
+    if (masks_) {
+        mask_missing();
+    } else {
+        check_corrupt();
+        check_lost();
+    }
     check_failed_ready();
-    check_corrupt();
+}
+
+void Learner::check_lost() {
     std::vector<uint32_t> lost;
     for (const uint32_t lane : outstanding_) {
-        const uint32_t generation =
-            load_relaxed_u32(&uerl_segment_results(&segment(), lane)->generation);
-        if (lane_locked(lane) && generation == lanes_[lane].generation) continue;
+        if (!has_left(lane)) continue;
         // Committed before it died? Then it counts. Its lock was seen free: nothing more can come.
         if (!poll(lane)) lost.push_back(lane);
     }

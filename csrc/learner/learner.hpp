@@ -3,6 +3,9 @@
 // A lane is idle, pending (a command is outstanding) or ready (its result came and was not yet
 // delivered). Whatever goes wrong, a lane keeps its state: a wait can be repeated without shifting
 // data by one step. Everything that is decided on is computed from this side's own copies.
+//
+// A lane whose simulator is lost or late is masked: the learner makes its rows itself, as the last
+// valid ones, until a simulator is back and has reset its envs (masked.cpp).
 #pragma once
 
 #include <cstdint>
@@ -45,6 +48,17 @@ struct Config {
     std::vector<uerl_field> fields;
     std::string text;
     bool any_order = false;  // steps before a reset, and after an end, are the simulator's business
+    bool masks = false;      // whether lanes of lost and late simulators are masked; else errors
+    int64_t step_deadline_ns = INT64_MAX;  // a simulator that is silent for longer is late
+};
+
+// What happened to a lane's simulator.
+enum class Change : uint32_t { lost, late, failed, corrupt, back };
+
+struct Event {
+    uint32_t lane;
+    Change change;
+    std::string text;
 };
 
 struct Stats {
@@ -80,8 +94,14 @@ struct Lane {
     uint32_t overtaken = 0;    // where those of the command stand that a reset overtook
     uint32_t outstanding = 0;  // commands without a result: 0, 1, or 2 when a reset overtook
     bool ready = false;
-    bool failed = false;   // the simulator reported that it cannot go on
-    bool corrupt = false;  // its result ring had an impossible index when last looked at
+    bool failed = false;       // the simulator reported that it cannot go on
+    bool corrupt = false;      // its result ring had an impossible index when last looked at
+    bool masked = false;       // no simulator: the learner makes the rows
+    bool back = false;         // masked, and a simulator waits to be reset
+    bool barred = false;       // masked until its lock is free: what it writes is not believed
+    uint32_t result_slot = 0;  // where the rows stand that are ready
+    uint32_t violations = 0;   // impossible values, in this generation
+    int64_t sent_ns = 0;       // when the last command was sent
     uint32_t messages_seen = 0;
     bool message_outstanding = false;  // the message area belongs to the simulator
 };
@@ -99,7 +119,9 @@ class Learner {
     uint32_t num_envs() const { return num_lanes() * segment().header.envs_per_lane; }
     uint32_t envs_per_lane() const { return segment().header.envs_per_lane; }
     const Lane& lane(uint32_t index) const { return lanes_[index]; }
-    bool pending(uint32_t lane) const { return lanes_[lane].outstanding > 0 || lanes_[lane].ready; }
+    bool pending(uint32_t lane) const {
+        return lanes_[lane].ready || (lanes_[lane].outstanding > 0 && !lanes_[lane].masked);
+    }
     bool ended(uint32_t env) const { return ended_[env]; }
     uint32_t autoreset_mode() const { return segment().header.autoreset_mode; }
     uint32_t rows_per_lane(uint32_t group) const {
@@ -124,13 +146,25 @@ class Learner {
     void send_step(const std::vector<uint32_t>& lanes, uint32_t target = UINT32_MAX);
     // Commands a reset of the envs in `mask`; others keep their rows. seeds: for each env, -1 none.
     // Pending lanes are superseded. options: bytes for every simulator, or empty.
-    void send_reset(const std::vector<uint8_t>& mask, const std::vector<int64_t>& seeds,
+    void send_reset(std::vector<uint8_t> mask, const std::vector<int64_t>& seeds,
                     const std::string& options);
     // Commands idle lanes to leave their rows alone: what is asked of them stands elsewhere.
     void send_skip(const std::vector<uint32_t>& lanes);
     bool resettable(const std::vector<uint8_t>& mask);  // false: a superseding reset is still out
     // Was this env's last command a reset that the learner added (NEXT_STEP)?
     bool was_reset(uint32_t env) const { return was_reset_[env]; }
+
+    // Masked lanes.
+    bool filled(uint32_t env) const { return filled_[env]; }  // were its rows made by the learner?
+    bool any_filled() const { return num_masked_ > 0 || num_filled_ > 0; }
+    const std::string& loss(uint32_t lane) const { return losses_[lane]; }  // since the last batch
+    uint32_t num_rows_served() const;  // rows of lanes that have a simulator
+    void look_for_returns();           // takes in what masked lanes' simulators did
+    void fence(uint32_t lane);         // tells a masked lane's simulator to leave
+    void forget_losses(const std::vector<uint32_t>& lanes);  // they were told
+    bool has_events() const { return !events_.empty(); }
+    std::vector<Event> take_events();  // what happened since the last call
+    int64_t next_deadline_ns() const;  // when the first pending lane is late; INT64_MAX: never
 
     // Waiting. need: ready lanes wanted. All may be called again and again.
     uint32_t num_ready();           // looks at the rings
@@ -139,8 +173,8 @@ class Learner {
     }
     bool wait_busy(uint32_t need, int64_t deadline_ns);
     void sleep_slice(uint32_t need, int64_t slice_ns);
-    void check_failures();            // throws Error when a lane failed, is damaged or lost
-    void check_failed_ready() const;  // throws Error when a ready lane's simulator gave up
+    void check_failures();  // masks lanes that failed, are damaged, lost or late, or throws Error
+    void check_failed_ready();  // likewise for ready lanes whose simulator gave up
     std::vector<uint32_t> silent_lanes() const { return outstanding_; }
     void add_wait_ns(uint64_t wait_ns);
 
@@ -151,7 +185,7 @@ class Learner {
     void put_back();  // undoes the last take(): what it took is ready again
     std::vector<Run> runs_of(const std::vector<uint32_t>& lanes) const;
     // May a view of this run be handed out, so that every lane keeps a slot to write to?
-    bool can_lease(const Run& run) const { return can_hold(run, 1); }
+    bool can_lease(const Run& run) const { return can_hold(run, 1) && settled(run); }
     // Notes the outcome of delivered rows: done flags, normalised, for each row of the lane's envs.
     void note_outcome(uint32_t env, bool ended) {
         if (!skipped_[env]) ended_[env] = ended;
@@ -173,6 +207,22 @@ class Learner {
   private:
     bool poll(uint32_t lane);
     void check_corrupt() const;
+    void check_lost();
+    void mask_missing();
+    void mask(uint32_t lane, Change change, const std::string& text);
+    void drop_outstanding(Lane& lane);
+    void fill_in(uint32_t lane, uint32_t slot, bool is_new);
+    void write_outcome(uint32_t env, uint32_t slot, bool truncated);
+    void copy_final(uint32_t env, uint32_t slot);
+    void zero_env(uint32_t env, uint32_t slot);
+    void take_late_results(uint32_t lane);
+    void adopt(uint32_t lane, uint32_t generation);
+    void unmask(uint32_t lane);
+    bool has_left(uint32_t lane) const;
+    std::string name_of(uint32_t lane) const;
+    bool settled(const Run& run) const;
+    uint32_t slot_to_fill(uint32_t lane, uint32_t wanted) const;
+    void set_filled(uint32_t env, bool filled);
     void take_result(uint32_t lane);
     uint32_t action_slot_of_reset(uint32_t lane) const;
     void command(uint32_t lane, uint32_t slot, uint32_t action_slot);
@@ -183,6 +233,8 @@ class Learner {
     void write_message(uint32_t lane, const std::string& bytes);
     bool free_for(uint32_t slot, uint32_t lane) const;
     bool can_hold(const Run& run, uint32_t num_slots) const;
+    void check_reset(const std::vector<uint8_t>& mask) const;
+    void move_lane(uint32_t lane, uint32_t target);
     bool covers_pending(uint32_t lane, const std::vector<uint8_t>& mask) const;
     uint32_t pick_slot(const std::vector<uint32_t>& lanes) const;
     uint32_t pick_slot_of_lane(uint32_t lane) const;
@@ -202,8 +254,16 @@ class Learner {
     std::vector<uint32_t> outstanding_;  // lanes whose last command has no result yet
     std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
     std::vector<uint32_t> taken_;        // lanes that the last take() made idle
-    std::vector<uint8_t> ended_, started_, was_reset_, skipped_;  // of each env
-    std::vector<uint32_t> filling_;                               // lanes that write to a slot
+    std::vector<uint8_t> ended_, started_, was_reset_, skipped_, filled_;  // of each env
+    std::vector<std::string> losses_;                                      // of each lane
+    std::vector<Event> events_;
+    std::vector<std::pair<uint32_t, uint32_t>> final_fields_;  // a field, its final one
+    uint32_t num_masked_ = 0;                                  // lanes
+    uint32_t num_filled_ = 0;                                  // envs
+    int64_t step_deadline_ns_ = INT64_MAX;
+    int64_t looked_ns_ = 0;  // when check_failures() looked last
+    bool masks_ = false;
+    std::vector<uint32_t> filling_;  // lanes that write to a slot
     std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_,
         outcome_fields_;
     std::vector<std::vector<double>> parameters_;  // of each parameter field and env

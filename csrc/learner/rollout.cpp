@@ -106,6 +106,18 @@ void Batches::record_outcome(uint32_t group, const Outcome& outcome) {
                 outcome.terminated.data(), count);
     std::memcpy(static_cast<uint8_t*>(rollout_->truncated[group].mutable_data()) + start,
                 outcome.truncated.data(), count);
+    record_validity(group, count);
+}
+
+// A step that only reset its env, or that no simulator made, is no transition.
+void Batches::record_validity(uint32_t group, size_t count) {
+    const uint32_t agents = learner_.segment().groups[group].rows_per_env;
+    auto* valid = static_cast<uint8_t*>(rollout_->valid[group].mutable_data()) +
+                  static_cast<size_t>(rollout_->done) * count;
+    for (size_t row = 0; row < count; row++) {
+        const auto env = static_cast<uint32_t>(row / agents);
+        valid[row] = !learner_.was_reset(env) && !learner_.filled(env);
+    }
 }
 
 }  // namespace uerl

@@ -177,7 +177,7 @@ TEST(a_simulator_that_gives_up_is_named_with_its_reason)
     CHECK(scene.puppets[1]->receive());
     CHECK_EQUAL(uerl_simulator_fail(scene.puppets[1]->handle(), "the map is gone"), UERL_OK);
     CHECK_EQUAL(scene.learner.num_ready(), 2);
-    CHECK_THROWS(UERL_E_CLOSED, "simulator of lane 1 failed: the map is gone",
+    CHECK_THROWS(UERL_E_CLOSED, "simulator of lane 1 (env 1) failed: the map is gone",
                  scene.learner.check_failed_ready());
     CHECK_THROWS(UERL_E_CLOSED, "the map is gone", scene.learner.check_failures());
     CHECK(scene.learner.pending(1));

@@ -46,7 +46,7 @@ def test_fail_is_reported_to_the_learner(learn):
     serve(learner.options["name"], lambda command, simulator: simulator.fail("no such level"))
     learner.join()
     assert isinstance(learner.result, SimulatorLost)
-    assert "simulator of lane 0 failed: no such level" in str(learner.result)
+    assert "simulator of lane 0 (env 0) failed: no such level" in str(learner.result)
 
 
 def test_an_exception_before_the_first_command_is_a_refusal(learn):

@@ -16,7 +16,7 @@ FLOORS = (
     ("_core", "_simulator", "_bin"),
     ("array_spec", "spec", "spec_*"),
     ("segment", "segment_*"),
-    ("launcher", "launcher_*", "describe", "describe_*", "simulators", "options"),
+    ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
     ("rollout", "torch"),
     ("vec_env", "vec_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration"),

@@ -1,0 +1,268 @@
+// masked.cpp: lanes without a simulator. The learner makes their rows, so that all others go on.
+//
+//   pending --no lock, a failure--> masked --a successor is ready--> back --reset--> pending
+//   pending --silent or damaged---> masked --it answers, or its lock is free--> as above
+//
+// A simulator that is silent but alive may still write to the slots of its outstanding commands:
+// they stay blocked for this lane (free_for), until it answers or its lock is free.
+#include <algorithm>
+#include <cstring>
+
+#include "core/atomics.h"
+#include "core/ring.h"
+#include "learner.hpp"
+
+namespace uerl {
+
+namespace {
+
+constexpr uint32_t kMostViolations = 3;                 // then a lane's words are believed no more
+constexpr int64_t kLongestLookNs = INT64_C(600000000);  // longer between two looks: we stood still
+
+}  // namespace
+
+void Learner::set_filled(uint32_t env, bool filled) {
+    num_filled_ += static_cast<uint32_t>(filled) - filled_[env];
+    filled_[env] = filled;
+}
+
+void Learner::drop_outstanding(Lane& lane) {
+    if (lane.outstanding == 2) end_fill(lane.overtaken);
+    if (lane.outstanding > 0) end_fill(lane.target);
+    lane.outstanding = 0;
+    lane.message_outstanding = false;
+}
+
+void Learner::mask(uint32_t index, Change change, const std::string& text) {
+    Lane& lane = lanes_[index];
+    const bool may_write = change == Change::late || change == Change::corrupt;
+    (change == Change::late ? stats.late : stats.lost)++;
+    outstanding_.erase(std::remove(outstanding_.begin(), outstanding_.end(), index),
+                       outstanding_.end());
+    if (!may_write) drop_outstanding(lane);
+    lane.masked = true;
+    lane.back = false;
+    lane.barred = change == Change::corrupt;
+    num_masked_++;
+    losses_[index] = text;
+    events_.push_back({index, change, text});
+    fill_in(index, may_write ? slot_to_fill(index, UINT32_MAX) : lane.target, true);
+}
+
+// Where the learner makes a masked lane's rows: in `wanted` unless the lane's simulator may write
+// there, else in any slot that is free for the lane, else where they are.
+uint32_t Learner::slot_to_fill(uint32_t index, uint32_t wanted) const {
+    if (wanted != UINT32_MAX && settled({wanted, index, 1})) return wanted;
+    const uint32_t slot = pick_slot({index});
+    return slot != UINT32_MAX ? slot : lanes_[index].slot;
+}
+
+// Makes a lane's rows: the last valid observation, reward 0, truncated where this ends an episode.
+void Learner::fill_in(uint32_t index, uint32_t slot, bool is_new) {
+    Lane& lane = lanes_[index];
+    begin_fill(slot);
+    const uint32_t first = index * envs_per_lane();
+    for (uint32_t env = first; env < first + envs_per_lane(); env++) {
+        const bool truncated =
+            is_new && started_[env] && !ended_[env] && !filled_[env] && !was_reset_[env];
+        if (lane.has_rows)
+            copy_env(env, lane.slot, slot);
+        else
+            zero_env(env, slot);
+        write_outcome(env, slot, truncated);
+        if (truncated) copy_final(env, slot);
+        was_reset_[env] = 0;
+        skipped_[env] = 0;
+        set_filled(env, true);
+    }
+    end_fill(slot);
+    lane.failed = false;
+    lane.result_slot = slot;
+    if (lane.ready) return;
+    lane.ready = true;
+    ready_.push_back(index);
+}
+
+void Learner::write_outcome(uint32_t env, uint32_t slot, bool truncated) {
+    clear_outcome(env, slot);
+    const uerl_segment& segment = memory_->segment;
+    for (const uint32_t field : outcome_fields_) {
+        if (segment.fields[field].role != UERL_ROLE_TRUNCATED) continue;
+        const uint32_t agents = segment.groups[segment.fields[field].group].rows_per_env;
+        std::memset(uerl_segment_row(&segment, field, slot, env * agents), truncated, agents);
+    }
+}
+
+// SAME_STEP: an episode that is cut off ends with its last valid rows.
+void Learner::copy_final(uint32_t env, uint32_t slot) {
+    const uerl_segment& segment = memory_->segment;
+    for (const auto& [from, to] : final_fields_) {
+        const uint32_t agents = segment.groups[segment.fields[to].group].rows_per_env;
+        std::memcpy(uerl_segment_row(&segment, to, slot, env * agents),
+                    uerl_segment_row(&segment, from, slot, env * agents),
+                    agents * segment.fields[to].row_stride);
+    }
+}
+
+// No row was ever valid: its simulator was lost before its first result.
+void Learner::zero_env(uint32_t env, uint32_t slot) {
+    const uerl_segment& segment = memory_->segment;
+    for (const uint32_t field : carried_fields_) {
+        const uint32_t agents = segment.groups[segment.fields[field].group].rows_per_env;
+        std::memset(uerl_segment_row(&segment, field, slot, env * agents), 0,
+                    agents * segment.fields[field].row_stride);
+    }
+}
+
+// Does nobody write to the rows of this run any more?
+bool Learner::settled(const Run& run) const {
+    if (num_masked_ == 0) return true;
+    for (uint32_t index = run.first_lane; index < run.first_lane + run.num_lanes; index++) {
+        const Lane& lane = lanes_[index];
+        if (!lane.masked || lane.outstanding == 0) continue;
+        if (run.slot == lane.target || (lane.outstanding == 2 && run.slot == lane.overtaken))
+            return false;
+    }
+    return true;
+}
+
+uint32_t Learner::num_rows_served() const {
+    uint32_t rows = 0;
+    for (const Lane& lane : lanes_)
+        if (!lane.masked || lane.back)
+            for (uint32_t group = 0; group < segment().header.num_groups; group++)
+                rows += rows_per_lane(group);
+    return rows;
+}
+
+// Looking -----------------------------------------------------------------------------------------
+
+// "simulator of lane 2 (envs 4 to 5)"
+std::string Learner::name_of(uint32_t lane) const {
+    const uint32_t first = lane * envs_per_lane(), last = first + envs_per_lane() - 1;
+    return "simulator of lane " + std::to_string(lane) +
+           (first == last ? " (env " + std::to_string(first)
+                          : " (envs " + std::to_string(first) + " to " + std::to_string(last)) +
+           ")";
+}
+
+int64_t Learner::next_deadline_ns() const {
+    int64_t first_ns = INT64_MAX;
+    if (!masks_ || step_deadline_ns_ == INT64_MAX) return first_ns;
+    for (const uint32_t lane : outstanding_)
+        first_ns = std::min(first_ns, lanes_[lane].sent_ns + step_deadline_ns_);
+    return first_ns;
+}
+
+void Learner::mask_missing() {
+    const int64_t now_ns = uerl_now_ns();
+    // Stopped, or busy elsewhere, for long: then silence says nothing about the simulators.
+    const int64_t gap_ns = now_ns - looked_ns_;
+    looked_ns_ = now_ns;
+    for (const uint32_t index : std::vector<uint32_t>(outstanding_)) {
+        Lane& lane = lanes_[index];
+        if (gap_ns > kLongestLookNs) lane.sent_ns += gap_ns;
+        const bool left = has_left(index);
+        // Committed before it died? Then it counts. Its lock was seen free: nothing more can come.
+        if (poll(index)) continue;
+        const std::string name = name_of(index);
+        if (left)
+            mask(index, Change::lost,
+                 name + " is gone, expected a result of its command " +
+                     std::to_string(lane.sequence));
+        else if (lane.violations >= kMostViolations)
+            mask(index, Change::corrupt,
+                 name + " wrote impossible values " + std::to_string(lane.violations) +
+                     " times, expected results of its commands");
+        else if (now_ns - lane.sent_ns > step_deadline_ns_)
+            mask(index, Change::late,
+                 name + " was silent for " + std::to_string((now_ns - lane.sent_ns) / 1000000) +
+                     " ms, expected a result within step_deadline_s=");
+    }
+    num_ready();
+}
+
+void Learner::take_late_results(uint32_t index) {
+    Lane& lane = lanes_[index];
+    const uerl_lane_results* shared = uerl_segment_results(&segment(), index);
+    uerl_lane_commands* mine = uerl_segment_commands(&segment(), index);
+    for (int count = uerl_ring_peek(&shared->write_index, lane.read_index); count > 0; count--) {
+        const uerl_result result = shared->results[lane.read_index % UERL_RING_CAPACITY];
+        uerl_ring_advance(&mine->read_index, &lane.read_index);
+        if (result.generation != lane.generation || result.sequence != lane.sequence) continue;
+        drop_outstanding(lane);
+        stats.discarded++;
+    }
+}
+
+// A successor: it adopted the rings' indices before it said that it is ready.
+void Learner::adopt(uint32_t index, uint32_t generation) {
+    Lane& lane = lanes_[index];
+    const uerl_lane_results* shared = uerl_segment_results(&segment(), index);
+    lane.generation = generation;
+    lane.read_index = load_relaxed_u32(&shared->write_index);
+    store_relaxed_u32(&uerl_segment_commands(&segment(), index)->read_index, lane.read_index);
+    lane.messages_seen = load_relaxed_u32(&shared->message_count);
+    lane.violations = 0;
+    lane.corrupt = false;
+    lane.back = true;
+    events_.push_back({index, Change::back, ""});
+}
+
+void Learner::look_for_returns() {
+    looked_ns_ = uerl_now_ns();
+    if (num_masked_ == 0) return;
+    for (uint32_t index = 0; index < num_lanes(); index++) {
+        Lane& lane = lanes_[index];
+        if (!lane.masked || lane.back) continue;
+        const uerl_lane_results* shared = uerl_segment_results(&segment(), index);
+        if (lane.outstanding > 0) {
+            if (!lane.barred) take_late_results(index);
+            if (lane.outstanding == 0) {
+                lane.back = true;
+                events_.push_back({index, Change::back, ""});
+                continue;
+            }
+            if (!has_left(index)) continue;
+            drop_outstanding(lane);
+            lane.barred = false;
+        }
+        // The indices that the simulator adopted are visible with it. Pairs with [G].
+        const uint32_t generation = load_acquire_u32(&shared->generation);
+        if (generation != lane.generation && lane_locked(index) &&
+            lane_state(index) == UERL_LANE_READY)
+            adopt(index, generation);
+    }
+}
+
+void Learner::unmask(uint32_t index) {
+    Lane& lane = lanes_[index];
+    lane.masked = false;
+    lane.back = false;
+    num_masked_--;
+    losses_[index].clear();
+    const uint32_t first = index * envs_per_lane();
+    for (uint32_t env = first; env < first + envs_per_lane(); env++) {
+        set_filled(env, false);
+        started_[env] = 1;
+    }
+}
+
+void Learner::fence(uint32_t index) {
+    if (lanes_[index].masked && lanes_[index].outstanding > 0)
+        store_relaxed_u32(&uerl_segment_commands(&segment(), index)->fence,
+                          lanes_[index].generation);
+}
+
+void Learner::forget_losses(const std::vector<uint32_t>& lanes) {
+    if (num_masked_ == 0) return;
+    for (const uint32_t lane : lanes) losses_[lane].clear();
+}
+
+std::vector<Event> Learner::take_events() {
+    std::vector<Event> events;
+    events.swap(events_);
+    return events;
+}
+
+}  // namespace uerl

@@ -1,0 +1,202 @@
+"""What is done about simulators that are lost or late: told, killed, started again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from uerl_shm.errors import SimulatorLost, UerlError
+from uerl_shm.launcher import Launcher
+
+__all__ = ["Keeper", "Patience"]
+
+_LOG = logging.getLogger("uerl_shm")
+_TICK_S = 0.02
+_WINDOW_S = 600.0  # of max_restarts
+_LONGEST_BACKOFF_S = 30.0
+_EXIT_S = 1.0  # a process whose lock is free may not have been waited for yet
+_LATE, _BACK = 1, 4  # of the learner's enum Change
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a simulator is waited for, and how often it is started again.
+
+    Attributes:
+        restarts: Whether a simulator that was lost is started again.
+        max_restarts: Restarts of one lane within 10 minutes; then it stays masked.
+        kill_after_s: How long a late simulator may stay late.
+        startup_timeout_s: How long a simulator may take to attach.
+    """
+
+    restarts: bool
+    max_restarts: int
+    kill_after_s: float
+    startup_timeout_s: float
+
+
+@dataclass
+class _Case:
+    """A lane without a simulator: "late", "waiting" for its restart, "starting" or "given up"."""
+
+    state: str
+    due: float
+    text: str = ""
+    restarts: deque[float] = field(default_factory=deque)
+
+
+class Keeper:
+    """Attends to masked lanes in a thread of its own, which runs while there are any.
+
+    Args:
+        launcher: What started the simulators; None: they attach by themselves.
+        patience: How long and how often.
+    """
+
+    def __init__(self, launcher: Launcher | None, patience: Patience) -> None:
+        self.launcher = launcher
+        self._patience = patience
+        self._core: Any = None
+        self._cases: dict[int, _Case] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def attend(self, core: Any) -> None:
+        """Name the learner whose lanes these are."""
+        self._core = core
+
+    def on_event(self, lane: int, change: int, text: str) -> None:
+        """Take in what the learner noticed; called in the learner's thread.
+
+        Raises:
+            SimulatorLost: Too few rows are served (``lane`` is -1), and nobody will come back.
+        """
+        if lane < 0:
+            self._wait_for_rows(text)
+        elif change == _BACK:
+            self._take_back(lane)
+        else:
+            self._take_loss(lane, change, text)
+
+    def _take_back(self, lane: int) -> None:
+        with self._lock:
+            case = self._cases.get(lane)
+            if case is not None:
+                case.state = "served"
+        _LOG.warning("simulator of lane %d is back; its envs are reset with their next step", lane)
+
+    def _take_loss(self, lane: int, change: int, text: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            case = self._cases.setdefault(lane, _Case("served", now))
+            if change == _LATE:
+                case.state, case.due = "late", now + self._patience.kill_after_s
+                plan = f"its rows are masked; it has {self._patience.kill_after_s:g} s to answer"
+            else:
+                plan = self._plan_restart(case, now)
+            self._run()
+        case.text = self._explained(lane, change, text)
+        _LOG.warning("%s\nlane %d: %s", case.text, lane, plan)
+
+    def _explained(self, lane: int, change: int, text: str) -> str:
+        if self.launcher is None:
+            return text
+        deadline = time.monotonic() + (0.0 if change == _LATE else _EXIT_S)
+        while self.launcher.poll(lane) is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return f"{text}\n{self.launcher.report(lane)}"
+
+    def _plan_restart(self, case: _Case, now: float) -> str:
+        """Decide when a lane's simulator is started again; say so."""
+        if self.launcher is None or not self._patience.restarts:
+            case.state = "given up"
+            return "its rows are masked until a simulator attaches to the lane"
+        while case.restarts and case.restarts[0] < now - _WINDOW_S:
+            case.restarts.popleft()
+        if len(case.restarts) >= self._patience.max_restarts:
+            case.state = "given up"
+            return (
+                f"its rows stay masked: it was started {len(case.restarts)} times in 10 minutes, "
+                "expected it to run: read its log, then make a new env (or raise max_restarts=)"
+            )
+        backoff = min(2.0 ** (len(case.restarts) - 1), _LONGEST_BACKOFF_S) if case.restarts else 0.0
+        case.restarts.append(now)
+        case.state, case.due = "waiting", now + backoff
+        return (
+            f"its rows are masked; it is started again in {backoff:g} s (restart "
+            f"{len(case.restarts)} of at most {self._patience.max_restarts} in 10 minutes)"
+        )
+
+    # The thread ---------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._loop, name="uerl_shm keeper", daemon=True)
+            self._thread.start()
+
+    def _loop(self) -> None:
+        while not self._closed.wait(_TICK_S):
+            with self._lock:
+                open_cases = [
+                    (lane, case)
+                    for lane, case in self._cases.items()
+                    if case.state in ("late", "waiting", "starting")
+                ]
+                if not open_cases:
+                    self._thread = None
+                    return
+                for lane, case in open_cases:
+                    self._attend_to(lane, case, time.monotonic())
+
+    def _attend_to(self, lane: int, case: _Case, now: float) -> None:
+        launcher = self.launcher
+        if case.state == "late" and now > case.due:
+            self._core.fence(lane)
+            if launcher is not None:
+                launcher.kill(lane)
+            case.restarts.clear()  # it ran for long
+            _LOG.warning("lane %d: %s", lane, "fenced; " + self._plan_restart(case, now))
+        elif launcher is None:
+            return
+        elif case.state == "waiting" and now >= case.due:
+            try:
+                launcher.restart(lane)
+            except UerlError as error:
+                _LOG.error("lane %d: %s: %s", lane, error, self._plan_restart(case, now))
+                return
+            case.state, case.due = "starting", now + self._patience.startup_timeout_s
+        elif case.state == "starting" and (launcher.poll(lane) is not None or now > case.due):
+            report = launcher.report(lane)
+            launcher.kill(lane)
+            _LOG.error("%s\nlane %d: %s", report, lane, self._plan_restart(case, now))
+
+    # Too few rows -------------------------------------------------------------------------------
+
+    def _wait_for_rows(self, text: str) -> None:
+        """Return when a simulator is back; raise when none will be."""
+        deadline = time.monotonic() + self._patience.startup_timeout_s
+        before = self._core.rows_served()
+        while self._core.rows_served() == before:
+            with self._lock:
+                hope = any(c.state in ("late", "waiting", "starting") for c in self._cases.values())
+            if not hope or time.monotonic() > deadline:
+                raise SimulatorLost("\n".join([text, *self._reasons()]))
+            time.sleep(_TICK_S)
+            self._core.look_for_returns()
+
+    def _reasons(self) -> list[str]:
+        cases = sorted(self._cases.items())
+        return [case.text for _, case in cases if case.state != "served"][:8]
+
+    def close(self) -> None:
+        """Start and kill nothing any more."""
+        self._closed.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        self._core = None
