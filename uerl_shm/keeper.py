@@ -11,6 +11,7 @@ from typing import Any
 
 from uerl_shm.errors import SimulatorLost, UerlError
 from uerl_shm.launcher import Launcher
+from uerl_shm.options import checked_count, checked_seconds
 
 __all__ = ["Keeper", "Patience"]
 
@@ -37,6 +38,10 @@ class Patience:
     max_restarts: int
     kill_after_s: float
     startup_timeout_s: float
+
+    def __post_init__(self) -> None:
+        checked_count("max_restarts", self.max_restarts)
+        checked_seconds("kill_after_s", self.kill_after_s)
 
 
 @dataclass

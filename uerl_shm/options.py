@@ -29,6 +29,13 @@ def checked_seconds(what: str, value: Any) -> float:
     return seconds
 
 
+def checked_count(what: str, value: Any) -> int:
+    """Return a count as an int: not negative."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise SpecError(f"{what} {value!r}, expected an int, at least 0")
+    return int(value)
+
+
 def seeds_of(seed: Any, num_envs: int, rows_per_world: int) -> np.ndarray:
     """Return one int64 seed for each world; -1: go on with the env's own generator."""
     worlds = num_envs // rows_per_world

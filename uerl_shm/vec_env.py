@@ -141,7 +141,6 @@ class VecEnv(VectorEnv):
         self._core: Any = Unborn()
         self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
         checked_choices(output, on_death)
-        checked_seconds("step_deadline_s", step_deadline_s)
         self._timeout_s = checked_seconds("timeout_s", timeout_s)
         patience_s = checked_seconds("startup_timeout_s", startup_timeout_s)
         access = Access(shm_mode, shm_group, run_as_user, starts=simulator is not None)

@@ -16,7 +16,7 @@ from uerl_shm import segment as segments
 from uerl_shm.errors import SpecError
 from uerl_shm.keeper import Keeper
 from uerl_shm.launcher import Launcher, Simulator, describe
-from uerl_shm.options import Access, checked_choice
+from uerl_shm.options import Access, checked_choice, checked_count, checked_seconds
 from uerl_shm.spec import EnvSpec
 
 
@@ -122,6 +122,10 @@ class Isolation:
     step_deadline_s: float
     min_valid: int
     keeper: Keeper
+
+    def __post_init__(self) -> None:
+        checked_seconds("step_deadline_s", self.step_deadline_s)
+        checked_count("min_valid", self.min_valid)
 
 
 def create_core(
