@@ -261,7 +261,8 @@ class Learner {
     uint32_t num_masked_ = 0;                                  // lanes
     uint32_t num_filled_ = 0;                                  // envs
     int64_t step_deadline_ns_ = INT64_MAX;
-    int64_t looked_ns_ = 0;  // when check_failures() looked last
+    int64_t looked_ns_ = 0;   // when somebody looked at the lanes last
+    int64_t checked_ns_ = 0;  // when check_failures() did
     bool masks_ = false;
     std::vector<uint32_t> filling_;  // lanes that write to a slot
     std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_,

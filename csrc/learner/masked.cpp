@@ -17,6 +17,7 @@ namespace uerl {
 namespace {
 
 constexpr uint32_t kMostViolations = 3;                 // then a lane's words are believed no more
+constexpr int64_t kCheckNs = INT64_C(100000000);        // between two checks, at most
 constexpr int64_t kLongestLookNs = INT64_C(600000000);  // longer between two looks: we stood still
 
 }  // namespace
@@ -158,7 +159,7 @@ void Learner::mask_missing() {
     const int64_t now_ns = uerl_now_ns();
     // Stopped, or busy elsewhere, for long: then silence says nothing about the simulators.
     const int64_t gap_ns = now_ns - looked_ns_;
-    looked_ns_ = now_ns;
+    looked_ns_ = checked_ns_ = now_ns;
     for (const uint32_t index : std::vector<uint32_t>(outstanding_)) {
         Lane& lane = lanes_[index];
         if (gap_ns > kLongestLookNs) lane.sent_ns += gap_ns;
@@ -211,6 +212,8 @@ void Learner::adopt(uint32_t index, uint32_t generation) {
 
 void Learner::look_for_returns() {
     looked_ns_ = uerl_now_ns();
+    // Where others always answer first, nobody waits for those that are gone.
+    if (!outstanding_.empty() && looked_ns_ - checked_ns_ > kCheckNs) check_failures();
     if (num_masked_ == 0) return;
     for (uint32_t index = 0; index < num_lanes(); index++) {
         Lane& lane = lanes_[index];
