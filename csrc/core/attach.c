@@ -124,7 +124,14 @@ static int settle(uerl_simulator *simulator, int32_t lane)
     simulator->messages_written = load_relaxed_u32(&simulator->results->message_count);
     uerl_wait_init(&simulator->wait, segment->header.num_lanes + 1);
     populate_rows(simulator);
-    return UERL_OK;
+    simulator->watch = (struct uerl_watch){
+        .commands = simulator->commands,
+        .results = simulator->results,
+        .generation = &simulator->generation,
+        .lane = simulator->lane,
+    };
+    memcpy(simulator->watch.name, segment->name, sizeof simulator->watch.name);
+    return uerl_watch_start(&simulator->watch);
 }
 
 static int try_attach(uerl_simulator **out, const char *name, int32_t lane, void *mapping,
@@ -206,9 +213,12 @@ void uerl_simulator_detach(uerl_simulator *simulator)
 {
     if (simulator == NULL)
         return;
-    if (simulator->results != NULL && !uerl_segment_inherited(&simulator->segment) &&
-        load_relaxed_u32(&simulator->results->state) != UERL_LANE_REFUSED)
-        store_relaxed_u32(&simulator->results->state, UERL_LANE_DETACHED);
+    if (!uerl_segment_inherited(&simulator->segment)) {
+        uerl_watch_stop(&simulator->watch);
+        if (simulator->results != NULL &&
+            load_relaxed_u32(&simulator->results->state) != UERL_LANE_REFUSED)
+            store_relaxed_u32(&simulator->results->state, UERL_LANE_DETACHED);
+    }
     uerl_segment_close(&simulator->segment);
     free(simulator->bound);
     free(simulator->text);
@@ -301,7 +311,7 @@ int uerl_simulator_ready(uerl_simulator *simulator)
     uint32_t generation = load_relaxed_u32(&results->generation) + 1;
     if (generation == 0)
         generation = 1;
-    simulator->generation = generation;
+    store_relaxed_u32(&simulator->generation, generation);
     store_relaxed_u32(&results->read_index, simulator->read_index);
     store_relaxed_u64(&results->progress, 0);
     store_relaxed_u64(&results->steps, 0);

@@ -5,6 +5,7 @@
 
 #include "segment.h"
 #include "wait.h"
+#include "watch.h"
 
 /* Fields that every group has; -1 where the spec leaves one out. */
 struct uerl_fixed_fields {
@@ -14,7 +15,7 @@ struct uerl_fixed_fields {
 struct uerl_simulator {
     struct uerl_segment segment;
     uint32_t lane;
-    uint32_t generation; /* 0 before ready() */
+    uint32_t generation; /* 0 before ready(); the watch thread reads it, too */
     struct uerl_wait wait;
     struct uerl_header *header;
     struct uerl_lane_commands *commands;
@@ -32,6 +33,7 @@ struct uerl_simulator {
     bool *bound; /* for each field */
     struct uerl_fixed_fields fixed[UERL_MAX_GROUPS];
     char *text; /* zero-terminated copy */
+    struct uerl_watch watch;
 };
 
 /* Rows that this lane has in a group. */

@@ -18,6 +18,7 @@ FLOORS = (
     ("core/error.*",),
     ("core/ring.*", "core/wait.*", "core/lock.*", "core/spec.*", "core/pixels.*"),
     ("core/segment*", "core/birth.*"),
+    ("core/watch.*",),
     ("core/simulator*", "core/attach.*", "core/message.*", "core/describe.*", "learner/*"),
     ("learner/binding*",),
 )
