@@ -21,6 +21,8 @@ const std::vector<OptionSpec> common_options{
     {"--name", "NAME", "segment of the learner (default: " UERL_ENV_NAME ")"},
     {"--lane", "N", "lane to hold (default: " UERL_ENV_LANE ", else the first free one)"},
     {"--attach-timeout-s", "N", "longest wait for the learner (default 300)"},
+    {"--next-learner-s", "N",
+     "when the learner is finished or dead, wait so long for another one (default 0)"},
     {"--step-us", "N", "keep a processor busy for N microseconds in each env step (default 0)"},
     {"--wait-us", "N", "sleep N microseconds in each command, as if for a GPU (default 0)"},
     {"--help", "", "show this page"}};
@@ -77,6 +79,8 @@ void set_common_option(CommandLine& line, const std::string& name, const std::st
             static_cast<std::int32_t>(parse_integer(name, value, 0, UERL_MAX_LANES - 1));
     else if (name == "--attach-timeout-s")
         line.run.attach_timeout_s = parse_integer(name, value, 0, 1000000);
+    else if (name == "--next-learner-s")
+        line.run.next_learner_s = parse_integer(name, value, 0, 1000000);
     else if (name == "--step-us")
         line.run.step_us = parse_integer(name, value, 0, max_microseconds);
     else

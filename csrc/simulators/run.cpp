@@ -253,16 +253,21 @@ int serve(uerl_simulator* simulator, const Scene& scene, const RunOptions& optio
 
 int run(const Scene& scene, const RunOptions& options) {
     catch_signals();
-    uerl_simulator* simulator = nullptr;
-    const int error = attach(&simulator, options);
-    if (error != UERL_OK) {
-        if (leave_requested) return 0;
-        std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
-        return 1;
+    RunOptions now = options;
+    for (bool is_first = true;; is_first = false) {
+        uerl_simulator* simulator = nullptr;
+        const int error = attach(&simulator, now);
+        if (error != UERL_OK) {
+            if (leave_requested || (!is_first && error == UERL_E_NOT_FOUND)) return 0;
+            std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
+            return 1;
+        }
+        now.lane = uerl_simulator_lane(simulator);
+        const int exit_code = serve(simulator, scene, options);
+        uerl_simulator_detach(simulator);
+        if (exit_code != 0 || leave_requested || options.next_learner_s == 0) return exit_code;
+        now.attach_timeout_s = options.next_learner_s;
     }
-    const int exit_code = serve(simulator, scene, options);
-    uerl_simulator_detach(simulator);
-    return exit_code;
 }
 
 }  // namespace uerl_sim
