@@ -14,7 +14,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "atomics.h"
 #include "error.h"
+#include "guard.h"
 #include "lock.h"
 #include "segment_private.h"
 
@@ -89,6 +91,7 @@ int uerl_segment_map(struct uerl_segment *segment, int fd, uint64_t bytes, bool 
     madvise(base, bytes, MADV_DONTFORK);
     madvise(base, bytes, MADV_DONTDUMP);
     segment->base = base;
+    segment->guard = uerl_guard_add(base, bytes);
     segment->bytes = bytes;
     segment->own_mapping = true;
     return UERL_OK;
@@ -123,6 +126,7 @@ void uerl_segment_begin(struct uerl_segment *segment, const char *name)
     snprintf(segment->name, sizeof segment->name, "%s", name);
     segment->lock_fd = -1;
     segment->file_fd = -1;
+    segment->guard = -1;
 }
 
 /* The lock fd is a second open of the same name: another inode means that a new learner took the
@@ -173,6 +177,7 @@ int uerl_segment_adopt(struct uerl_segment *segment, const char *name, void *map
     if (error != UERL_OK)
         return error;
     segment->base = mapping;
+    segment->guard = uerl_guard_add(mapping, bytes);
     segment->bytes = bytes;
     madvise(mapping, bytes, MADV_DONTFORK);
     uerl_segment_path(path, name);
@@ -209,12 +214,34 @@ bool uerl_segment_inherited(const struct uerl_segment *segment)
     return segment->owner != getpid();
 }
 
+int uerl_segment_check_whole(const struct uerl_segment *segment, bool thoroughly)
+{
+    struct stat file;
+    const char *found = NULL;
+    if (uerl_guard_broken(segment->guard))
+        found = "was truncated while it was in use";
+    else if (thoroughly && segment->lock_fd >= 0 && fstat(segment->lock_fd, &file) == 0 &&
+             (uint64_t)file.st_size < segment->bytes)
+        found = "was truncated while it was in use";
+    else if (thoroughly && load_relaxed_u64(&uerl_segment_header(segment)->magic) != UERL_MAGIC)
+        found = "was overwritten";
+    if (found == NULL)
+        return UERL_OK;
+    return uerl_fail(UERL_E_CORRUPT,
+                     "segment file " UERL_SHM_DIRECTORY "/%s %s, expected %llu bytes that only its "
+                     "learner and simulators write: close this env and make a new one, and keep "
+                     "other programs away from the file",
+                     segment->name, found, (unsigned long long)segment->bytes);
+}
+
 void uerl_segment_close(struct uerl_segment *segment)
 {
     /* Unmap first: a free lock promises that nothing of this process can be stored any more. In a
      * forked child there may be something else by now where the mapping was. */
     if (segment->base != NULL && segment->own_mapping && !uerl_segment_inherited(segment))
         munmap(segment->base, segment->bytes);
+    uerl_guard_remove(segment->guard);
+    segment->guard = -1;
     segment->base = NULL;
     uerl_segment_unlock(segment);
     free(segment->groups);

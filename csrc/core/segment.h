@@ -20,6 +20,7 @@ struct uerl_segment {
     uint8_t *base;
     uint64_t bytes;   /* of the mapping */
     bool own_mapping; /* false: an engine made it and unmaps it */
+    int guard;        /* of guard.h; -1: none */
     int lock_fd;      /* -1 when read-only */
     int file_fd;      /* observers keep one to probe locks; -1 otherwise */
     dev_t device;
@@ -52,6 +53,10 @@ int uerl_segment_adopt(struct uerl_segment *segment, const char *name, void *map
 
 /* Was this mapped before a fork, by another process? Then nothing of it may be touched. */
 bool uerl_segment_inherited(const struct uerl_segment *segment);
+
+/* Is the file still whole? Looks at the file itself only if `thoroughly`.
+ * Returns UERL_OK; UERL_E_CORRUPT: it was truncated or overwritten; the text names it. */
+int uerl_segment_check_whole(const struct uerl_segment *segment, bool thoroughly);
 
 /* Lets go of the locks and the mapping; leaves the name alone. */
 void uerl_segment_close(struct uerl_segment *segment);

@@ -154,6 +154,8 @@ int uerl_simulator_receive(uerl_simulator *simulator, struct uerl_received *rece
         int error = wait_for_command(simulator, timeout_ns);
         simulator->wait_ns += (uint64_t)(uerl_now_ns() - start_ns);
         store_relaxed_u64(&simulator->results->wait_ns, simulator->wait_ns);
+        if (uerl_segment_check_whole(&simulator->segment, false) != UERL_OK)
+            return UERL_E_CORRUPT;
         if (error != UERL_OK)
             return error;
         const int count = uerl_ring_peek(&simulator->commands->write_index, simulator->read_index);

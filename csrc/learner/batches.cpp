@@ -18,6 +18,7 @@ class Guard {
                         "the env is in use by another thread, expected one at a time: lock it");
         if (batches.learner_.closed())
             throw Error(UERL_E_CLOSED, "the env is closed, expected an open one: make a new one");
+        batches.learner_.check_whole(false);
         batches.busy_ = true;
     }
     ~Guard() { batches_.busy_ = false; }
@@ -216,6 +217,7 @@ void Batches::wait(uint32_t need, double timeout_s) {
             wait_asleep(need, deadline_ns, timeout_s);
         learner_.add_wait_ns(static_cast<uint64_t>(uerl_now_ns() - start_ns));
     }
+    learner_.check_whole(false);
     learner_.check_failed_ready();
     tell_events();
 }

@@ -310,7 +310,12 @@ bool Learner::has_left(uint32_t lane) const {
     return !lane_locked(lane) || generation != lanes_[lane].generation;
 }
 
+void Learner::check_whole(bool thoroughly) const {
+    check(uerl_segment_check_whole(&segment(), thoroughly));
+}
+
 void Learner::check_failures() {
+    check_whole(true);
     if (masks_) {
         mask_missing();
     } else {

@@ -174,7 +174,8 @@ class Learner {
     bool wait_busy(uint32_t need, int64_t deadline_ns);
     void sleep_slice(uint32_t need, int64_t slice_ns);
     void check_failures();  // masks lanes that failed, are damaged, lost or late, or throws Error
-    void check_failed_ready();  // likewise for ready lanes whose simulator gave up
+    void check_whole(bool thoroughly) const;  // throws Error when the segment's file was damaged
+    void check_failed_ready();                // likewise for ready lanes whose simulator gave up
     std::vector<uint32_t> silent_lanes() const { return outstanding_; }
     void add_wait_ns(uint64_t wait_ns);
 
@@ -263,6 +264,7 @@ class Learner {
     int64_t step_deadline_ns_ = INT64_MAX;
     int64_t looked_ns_ = 0;   // when somebody looked at the lanes last
     int64_t checked_ns_ = 0;  // when check_failures() did
+    int64_t whole_ns_ = 0;    // when the file was looked at
     bool masks_ = false;
     std::vector<uint32_t> filling_;  // lanes that write to a slot
     std::vector<uint32_t> control_fields_, seed_fields_, parameter_fields_, carried_fields_,

@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint32_t kMostViolations = 3;                 // then a lane's words are believed no more
 constexpr int64_t kCheckNs = INT64_C(100000000);        // between two checks, at most
+constexpr int64_t kWholeNs = INT64_C(1000000000);       // between two looks at the file
 constexpr int64_t kLongestLookNs = INT64_C(600000000);  // longer between two looks: we stood still
 
 }  // namespace
@@ -212,6 +213,10 @@ void Learner::adopt(uint32_t index, uint32_t generation) {
 
 void Learner::look_for_returns() {
     looked_ns_ = uerl_now_ns();
+    if (looked_ns_ - whole_ns_ > kWholeNs) {
+        check_whole(true);
+        whole_ns_ = looked_ns_;
+    }
     // Where others always answer first, nobody waits for those that are gone.
     if (!outstanding_.empty() && looked_ns_ - checked_ns_ > kCheckNs) check_failures();
     if (num_masked_ == 0) return;

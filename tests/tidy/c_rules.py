@@ -16,7 +16,7 @@ FLOORS = (
     ("include/uerl_shm/layout.*", "core/atomics.*"),
     ("include/uerl_shm/uerl_shm.*",),
     ("core/error.*",),
-    ("core/ring.*", "core/wait.*", "core/lock.*", "core/spec.*", "core/pixels.*"),
+    ("core/ring.*", "core/wait.*", "core/guard.*", "core/lock.*", "core/spec.*", "core/pixels.*"),
     ("core/segment*", "core/birth.*"),
     ("core/watch.*",),
     ("core/simulator*", "core/attach.*", "core/message.*", "core/describe.*", "learner/*"),
