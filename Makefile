@@ -18,7 +18,7 @@ TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in cs
     do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 
-.PHONY: help build train play test test-c verify bench lint format dist clean
+.PHONY: help build train play test test-c verify models bench lint format dist clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -44,6 +44,10 @@ test-c: ## run the tests in C and C++ only
 
 verify: .venv/built ## check every byte of ten million env steps
 	$(RUN) tests/verify/verify.py $(ARGS)
+
+models: ## search every state of the Spin models, and of their mutants
+	.ci/packages $(PYTHON) spin
+	$(PYTHON) tests/models/run.py $(ARGS)
 
 bench: .venv/built ## measure against websockets, side by side
 	$(RUN) benchmarks/run.py $(ARGS)
