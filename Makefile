@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SCENE ?= apples
 ARGS ?=
+DURATION_S ?= 300
 RUN := .venv/bin/python
 NATIVE := $(shell find csrc -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.py') setup.py
 
@@ -18,7 +19,7 @@ TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in cs
     do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 
-.PHONY: help build train play test test-c verify models bench lint format dist clean
+.PHONY: help build train play test test-c verify soak models bench lint format dist clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -48,6 +49,9 @@ verify: .venv/built ## check every byte of ten million env steps
 models: ## search every state of the Spin models, and of their mutants
 	.ci/packages $(PYTHON) spin
 	$(PYTHON) tests/models/run.py $(ARGS)
+
+soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
+	$(RUN) tests/soak/soak.py --duration-s $(DURATION_S) $(ARGS)
 
 bench: .venv/built ## measure against websockets, side by side
 	$(RUN) benchmarks/run.py $(ARGS)
