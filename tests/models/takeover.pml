@@ -1,8 +1,8 @@
 /* takeover.pml: a lane passes from a dead simulator to its successor, and no late store spoils it.
  *
- * One learner, one lane, simulators that come one after another; each may be killed anywhere, and
- * each may stop anywhere for as long as it likes, which is what an interleaving is. A lock is free
- * only after the address space is gone. Memory is sequentially consistent here.
+ * One learner, one lane, two simulators, of which one may be killed anywhere; each may stop
+ * anywhere for as long as it likes, which is what an interleaving is. A lock is free only after the
+ * address space is gone. Memory is sequentially consistent here.
  * The code: settle(), uerl_simulator_ready(), uerl_simulator_detach() of csrc/core/attach.c,
  * take_command() of csrc/core/simulator.c, take_result() and look_for_simulators() of
  * csrc/learner/learner.cpp, mask_missing(), look_for_returns() and adopt() of
