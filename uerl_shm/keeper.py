@@ -18,9 +18,11 @@ __all__ = ["Keeper", "Patience"]
 _LOG = logging.getLogger("uerl_shm")
 _TICK_S = 0.02
 _WINDOW_S = 600.0  # of max_restarts
+_BACKOFF_S = 1.0  # before the second restart; then twice as long each time
 _LONGEST_BACKOFF_S = 30.0
 _EXIT_S = 1.0  # a process whose lock is free may not have been waited for yet
 _LATE, _BACK = 1, 4  # of the learner's enum Change
+_UNDER_WAY = ("late", "lost", "waiting", "starting")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,11 @@ class Patience:
 
 @dataclass
 class _Case:
-    """A lane without a simulator: "late", "waiting" for its restart, "starting" or "given up"."""
+    """A lane that had no simulator once.
+
+    Its state: "served", "late", "lost" (the exit status is awaited), "waiting" for its restart,
+    "starting", or "given up".
+    """
 
     state: str
     due: float
@@ -99,22 +105,16 @@ class Keeper:
         now = time.monotonic()
         with self._lock:
             case = self._cases.setdefault(lane, _Case("served", now))
+            if case.state in ("waiting", "starting"):
+                return  # it was killed by us
+            case.text = text
             if change == _LATE:
                 case.state, case.due = "late", now + self._patience.kill_after_s
                 plan = f"its rows are masked; it has {self._patience.kill_after_s:g} s to answer"
+                _LOG.warning("%s\nlane %d: %s", text, lane, plan)
             else:
-                plan = self._plan_restart(case, now)
+                case.state, case.due = "lost", now + _EXIT_S
             self._run()
-        case.text = self._explained(lane, change, text)
-        _LOG.warning("%s\nlane %d: %s", case.text, lane, plan)
-
-    def _explained(self, lane: int, change: int, text: str) -> str:
-        if self.launcher is None:
-            return text
-        deadline = time.monotonic() + (0.0 if change == _LATE else _EXIT_S)
-        while self.launcher.poll(lane) is None and time.monotonic() < deadline:
-            time.sleep(0.001)
-        return f"{text}\n{self.launcher.report(lane)}"
 
     def _plan_restart(self, case: _Case, now: float) -> str:
         """Decide when a lane's simulator is started again; say so."""
@@ -129,7 +129,9 @@ class Keeper:
                 f"its rows stay masked: it was started {len(case.restarts)} times in 10 minutes, "
                 "expected it to run: read its log, then make a new env (or raise max_restarts=)"
             )
-        backoff = min(2.0 ** (len(case.restarts) - 1), _LONGEST_BACKOFF_S) if case.restarts else 0.0
+        backoff = 0.0
+        if case.restarts:
+            backoff = min(_BACKOFF_S * 2.0 ** (len(case.restarts) - 1), _LONGEST_BACKOFF_S)
         case.restarts.append(now)
         case.state, case.due = "waiting", now + backoff
         return (
@@ -148,9 +150,7 @@ class Keeper:
         while not self._closed.wait(_TICK_S):
             with self._lock:
                 open_cases = [
-                    (lane, case)
-                    for lane, case in self._cases.items()
-                    if case.state in ("late", "waiting", "starting")
+                    (lane, case) for lane, case in self._cases.items() if case.state in _UNDER_WAY
                 ]
                 if not open_cases:
                     self._thread = None
@@ -160,7 +160,13 @@ class Keeper:
 
     def _attend_to(self, lane: int, case: _Case, now: float) -> None:
         launcher = self.launcher
-        if case.state == "late" and now > case.due:
+        if case.state == "lost":
+            if launcher is not None:
+                if launcher.poll(lane) is None and now < case.due:
+                    return  # its lock is free, its exit status on the way
+                case.text += f"\n{launcher.report(lane)}"
+            _LOG.warning("%s\nlane %d: %s", case.text, lane, self._plan_restart(case, now))
+        elif case.state == "late" and now > case.due:
             self._core.fence(lane)
             if launcher is not None:
                 launcher.kill(lane)
@@ -188,7 +194,7 @@ class Keeper:
         before = self._core.rows_served()
         while self._core.rows_served() == before:
             with self._lock:
-                hope = any(c.state in ("late", "waiting", "starting") for c in self._cases.values())
+                hope = any(c.state in _UNDER_WAY for c in self._cases.values())
             if not hope or time.monotonic() > deadline:
                 raise SimulatorLost("\n".join([text, *self._reasons()]))
             time.sleep(_TICK_S)

@@ -54,6 +54,11 @@ static inline uint32_t add_relaxed_u32(uint32_t *word, uint32_t difference)
     return __atomic_add_fetch(word, difference, __ATOMIC_RELAXED);
 }
 
+static inline uint32_t add_release_u32(uint32_t *word, uint32_t difference)
+{
+    return __atomic_add_fetch(word, difference, __ATOMIC_RELEASE);
+}
+
 /* Orders a store before a later load of another word, which nothing weaker does: publish, fence,
  * look for sleepers on one side; announce sleep, fence, look for work on the other. */
 static inline void fence_seq_cst(void)

@@ -251,7 +251,8 @@ static int commit(uerl_simulator *simulator, uint32_t status)
     store_relaxed_u64(&results->progress, ++simulator->progress);
     store_relaxed_u64(&results->steps, ++simulator->steps);
     uerl_ring_publish(&results->write_index, &simulator->write_index);
-    const uint32_t count = add_relaxed_u32(&header->finished_count, 1);
+    /* [C] The count never runs ahead of the result. Pairs with [D] in the learner. */
+    const uint32_t count = add_release_u32(&header->finished_count, 1);
     /* [P] Publish and count before the look at the sleeper; the learner announces its sleep before
      * it looks at the rings. Pairs with [Q] in the learner. */
     fence_seq_cst();

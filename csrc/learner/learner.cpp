@@ -92,7 +92,11 @@ void Learner::close() {
     std::vector<uint32_t> all(num_lanes());
     for (uint32_t lane = 0; lane < num_lanes(); lane++) {
         all[lane] = lane;
-        if (lanes_[lane].generation != 0) publish(lane, UERL_COMMAND_CLOSE, 0, 0);
+        // Where the ring is full of commands that nobody read, the word `closed` has to do.
+        const uint32_t* read_index = &uerl_segment_results(&segment(), lane)->read_index;
+        if (lanes_[lane].generation != 0 &&
+            uerl_ring_room(read_index, lanes_[lane].write_index) > 0)
+            publish(lane, UERL_COMMAND_CLOSE, 0, 0);
     }
     store_relaxed_u32(&header_->closed, 1);
     broadcast(all);
@@ -276,7 +280,8 @@ bool Learner::wait_busy(uint32_t need, int64_t deadline_ns) {
 }
 
 void Learner::sleep_slice(uint32_t need, int64_t slice_ns) {
-    const uint32_t count = load_relaxed_u32(&header_->finished_count);
+    // [D] Results that the count has counted can be seen. Pairs with [C] in the simulator.
+    const uint32_t count = load_acquire_u32(&header_->finished_count);
     const uint32_t ready = num_ready();
     if (ready >= need) return;
     store_relaxed_u32(&header_->wake_at, count + (need - ready));

@@ -191,9 +191,9 @@ void Learner::take_late_results(uint32_t index) {
     for (int count = uerl_ring_peek(&shared->write_index, lane.read_index); count > 0; count--) {
         const uerl_result result = shared->results[lane.read_index % UERL_RING_CAPACITY];
         uerl_ring_advance(&mine->read_index, &lane.read_index);
-        if (result.generation != lane.generation || result.sequence != lane.sequence) continue;
-        drop_outstanding(lane);
+        if (result.generation != lane.generation) continue;
         stats.discarded++;
+        if (result.sequence == lane.sequence) drop_outstanding(lane);
     }
 }
 
@@ -225,15 +225,20 @@ void Learner::look_for_returns() {
         if (!lane.masked || lane.back) continue;
         const uerl_lane_results* shared = uerl_segment_results(&segment(), index);
         if (lane.outstanding > 0) {
+            // First the lock, then the ring: what it committed before it died is there to be seen.
+            const bool left = has_left(index);
             if (!lane.barred) take_late_results(index);
-            if (lane.outstanding == 0) {
+            if (!left && lane.outstanding > 0) continue;
+            if (!left) {
                 lane.back = true;
                 events_.push_back({index, Change::back, ""});
                 continue;
             }
-            if (!has_left(index)) continue;
             drop_outstanding(lane);
             lane.barred = false;
+            stats.lost++;
+            events_.push_back(
+                {index, Change::lost, name_of(index) + " is gone, after it was late"});
         }
         // The indices that the simulator adopted are visible with it. Pairs with [G].
         const uint32_t generation = load_acquire_u32(&shared->generation);

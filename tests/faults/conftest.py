@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import uerl_shm
 from processes import eventually
 from support.bundled import UERL_SIM, random_actions
 from uerl_shm import VecEnv
@@ -66,3 +68,43 @@ def step_until_valid(env: VecEnv, timeout_s: float = 20.0) -> Any:
 
     assert eventually(all_valid, timeout_s)
     return tuple(last)
+
+
+@pytest.fixture(scope="session")
+def puppet(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program of puppet.c: a simulator that does what its action says."""
+    program = tmp_path_factory.mktemp("puppet") / "puppet"
+    include = Path(uerl_shm.get_include())
+    library = include.parent / "lib" / "libuerl_shm.a"
+    source = Path(__file__).parent / "puppet.c"
+    subprocess.run(
+        ["cc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, source, f"-I{include}", library,
+         "-pthread"], check=True,
+    )  # fmt: skip
+    return str(program)
+
+
+GO, CRASH_SLOWLY, LOOP, FORK_AND_DIE, LEAVE, FAIL, BE_SLOW = range(7)  # actions of puppet.c
+
+
+def do(env: VecEnv, action: int, lane: int = 1) -> Any:
+    """Step: one lane's puppet does `action`, the others go on."""
+    actions = np.zeros(env.num_envs, np.int64)
+    actions[lane] = action
+    return env.step(actions)
+
+
+def others_go_on(env: VecEnv, lane: int = 1, num_steps: int = 20) -> None:
+    """Step on; all rows but the lane's are valid and move."""
+    others = np.arange(env.num_envs) != lane
+    before = env.step(np.zeros(env.num_envs, np.int64))[0].copy()
+    for number in range(num_steps):
+        state, _, _, _, info = env.step(np.zeros(env.num_envs, np.int64))
+        assert info["valid"][others].all()
+        assert (state[others, 1] == before[others, 1] + number + 1).all()
+
+
+def go_until_valid(env: VecEnv, timeout_s: float = 20.0) -> None:
+    """Step puppets until every row is valid again."""
+    goes = np.zeros(env.num_envs, np.int64)
+    assert eventually(lambda: env.step(goes)[4]["valid"].all(), timeout_s)

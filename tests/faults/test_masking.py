@@ -161,6 +161,7 @@ def test_warning_names_lane_envs_command_exit_step_and_log(make, caplog):
     hurt(env, LOST, signal.SIGKILL)
     with caplog.at_level(logging.WARNING, "uerl_shm"):
         step(env)
+        assert eventually(lambda: "lane-2.log" in caplog.text)
     for part in ("lane 2 (env 2)", "command 3", "SIGKILL", "uerl-sim probe", "lane-2.log"):
         assert part in caplog.text
 
@@ -199,7 +200,7 @@ def test_restarts_end_after_max_restarts(make, caplog):
         step_until_valid(env)
     hurt(env, 1, signal.SIGKILL)
     step(env)
-    assert "started 2 times in 10 minutes" in caplog.text
+    assert eventually(lambda: "started 2 times in 10 minutes" in caplog.text)
     assert not eventually(lambda: valid_of(step(env)[4])[1], 1.0)
 
 
