@@ -102,7 +102,7 @@ CREATE = """
 
 
 def calls_of_creation(trace: str) -> list[tuple[str, int]]:
-    """System calls from the unnamed file to its name, each with how many of its kind came before."""
+    """System calls from the unnamed file to its name, each with its number among its kind."""
     counts: Counter[str] = Counter()
     found: list[tuple[str, int]] = []
     for line in trace.splitlines():
