@@ -20,10 +20,25 @@
 #include "atomics.h"
 #include "error.h"
 #include "lock.h"
+#include "memory_limit.h"
 #include "segment.h"
 #include "segment_private.h"
 
 #define ALLOCATE_BYTES (INT64_C(8) << 20) /* so that a signal never throws gigabytes away */
+
+static int check_memory_limit(const char *name, uint64_t bytes)
+{
+    struct uerl_memory_limit memory;
+    uerl_memory_limit(&memory);
+    if (memory.free_bytes >= bytes)
+        return UERL_OK;
+    return uerl_fail(UERL_E_FULL,
+                     "segment %s needs %llu bytes, the memory limit of this container leaves %llu "
+                     "free of %llu: raise resources.limits.memory (Pod) or --memory (container), "
+                     "or use fewer slots or envs",
+                     name, (unsigned long long)bytes, (unsigned long long)memory.free_bytes,
+                     (unsigned long long)memory.limit_bytes);
+}
 
 static int check_free_bytes(const char *name, uint64_t bytes)
 {
@@ -32,7 +47,7 @@ static int check_free_bytes(const char *name, uint64_t bytes)
         return uerl_fail_errno(UERL_SHM_DIRECTORY " cannot be examined");
     const uint64_t free_bytes = (uint64_t)mount.f_bavail * mount.f_frsize;
     if (mount.f_blocks == 0 || free_bytes >= bytes)
-        return UERL_OK;
+        return check_memory_limit(name, bytes);
     return uerl_fail(UERL_E_FULL,
                      "segment %s needs %llu bytes, " UERL_SHM_DIRECTORY " has %llu free of %llu: "
                      "raise sizeLimit (Pod) or --shm-size (container), use fewer slots or envs, or "

@@ -21,7 +21,8 @@ from command_line import ENVIRONMENT
 from faults.conftest import PROBE, hurt, step, step_until_valid, valid_of
 from faults.test_fencing import SPEC
 from processes import eventually
-from uerl_shm import LayoutMismatch, Simulator, UerlError, VecEnv
+from support.bundled import UERL_SIM
+from uerl_shm import LayoutMismatch, SegmentFull, Simulator, UerlError, VecEnv
 from uerl_shm.errors import SegmentCorrupt
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +120,26 @@ def test_row_19_a_small_dev_shm_is_refused_with_needed_and_free_bytes_and_the_re
     done = script(TOO_BIG, str(spec), before=("unshare", "-m", "sh", "-c", mount, "sh"))
     for part in ("bytes", "free", "/dev/shm", "sizeLimit"):
         assert part in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_row_20_a_small_memory_limit_is_refused_with_needed_and_free_bytes_and_the_remedy(
+    make, tmp_path, monkeypatch, version
+):
+    mib = 1 << 20
+    folder = tmp_path if version == 2 else tmp_path / "memory"
+    folder.mkdir(exist_ok=True)
+    names = ("max", "current") if version == 2 else ("limit_in_bytes", "usage_in_bytes")
+    (folder / f"memory.{names[0]}").write_text(f"{100 * mib}\n")
+    (folder / f"memory.{names[1]}").write_text(f"{90 * mib}\n")
+    (folder / "memory.stat").write_text(f"anon {60 * mib}\ninactive_file {20 * mib}\n")
+    monkeypatch.setenv("UERL_SHM_CGROUP_ROOT", str(tmp_path))
+    make(4).reset(seed=0)  # small enough
+    big = f"{UERL_SIM} probe --observation big:uint8:1024x1024x12"
+    with pytest.raises(SegmentFull) as error:
+        make(1, big, slots=4)
+    for part in (f"leaves {30 * mib} free of {100 * mib}", "resources.limits.memory", "needs 503"):
+        assert part in str(error.value)
 
 
 def test_row_21_no_file_descriptors_left_is_an_error_that_leaves_nothing():
