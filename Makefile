@@ -19,7 +19,7 @@ TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in cs
     do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 
-.PHONY: help build train play test test-c verify soak models bench lint format dist clean
+.PHONY: help build train play test test-c verify soak models bench recovery lint format dist clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -55,6 +55,9 @@ soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
 
 bench: .venv/built ## measure against websockets, side by side
 	$(RUN) benchmarks/run.py $(ARGS)
+
+recovery: .venv/built ## measure how soon a killed simulator or learner is replaced
+	$(RUN) benchmarks/recovery.py
 
 lint: .venv/built ## ruff, mypy and clang-format, changing nothing
 	$(RUN) -m ruff check .
