@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from uerl_shm.errors import SimulatorLost, UerlError
@@ -155,36 +157,44 @@ class Keeper:
                 if not open_cases:
                     self._thread = None
                     return
-                for lane, case in open_cases:
-                    self._attend_to(lane, case, time.monotonic())
+                now = time.monotonic()
+                todo = [self._attend_to(lane, case, now) for lane, case in open_cases]
+            for work in filter(None, todo):
+                work()  # without the lock: the learner's step may ask for it meanwhile
 
-    def _attend_to(self, lane: int, case: _Case, now: float) -> None:
+    def _attend_to(self, lane: int, case: _Case, now: float) -> Callable[[], None] | None:
+        """Decide what happens to a lane; return what takes its time."""
         launcher = self.launcher
         if case.state == "lost":
             if launcher is not None:
                 if launcher.poll(lane) is None and now < case.due:
-                    return  # its lock is free, its exit status on the way
+                    return None  # its lock is free, its exit status on the way
                 case.text += f"\n{launcher.report(lane)}"
             _LOG.warning("%s\nlane %d: %s", case.text, lane, self._plan_restart(case, now))
         elif case.state == "late" and now > case.due:
-            self._core.fence(lane)
-            if launcher is not None:
-                launcher.kill(lane)
             case.restarts.clear()  # it ran for long
             _LOG.warning("lane %d: %s", lane, "fenced; " + self._plan_restart(case, now))
+            self._core.fence(lane)
+            return None if launcher is None else partial(launcher.kill, lane)
         elif launcher is None:
-            return
+            return None
         elif case.state == "waiting" and now >= case.due:
-            try:
-                launcher.restart(lane)
-            except UerlError as error:
-                _LOG.error("lane %d: %s: %s", lane, error, self._plan_restart(case, now))
-                return
+            # Before the start: the learner may take the simulator back at once.
             case.state, case.due = "starting", now + self._patience.startup_timeout_s
+            return partial(self._restart, launcher, lane, case)
         elif case.state == "starting" and (launcher.poll(lane) is not None or now > case.due):
             report = launcher.report(lane)
-            launcher.kill(lane)
             _LOG.error("%s\nlane %d: %s", report, lane, self._plan_restart(case, now))
+            return partial(launcher.kill, lane)
+        return None
+
+    def _restart(self, launcher: Launcher, lane: int, case: _Case) -> None:
+        try:
+            launcher.restart(lane)
+        except UerlError as error:
+            with self._lock:
+                plan = self._plan_restart(case, time.monotonic())
+            _LOG.error("lane %d: %s: %s", lane, error, plan)
 
     # Too few rows -------------------------------------------------------------------------------
 
