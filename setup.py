@@ -2,7 +2,7 @@
 
 csrc/core -> uerl_shm/lib/libuerl_shm.a, linked into all that follows
 csrc/learner -> uerl_shm/_core (pybind11), uerl_shm.h -> uerl_shm/_simulator (cffi)
-csrc/simulators, csrc/launch -> uerl_shm/bin, examples/*.py -> uerl_shm/_examples (in a wheel)
+csrc/simulators, launch, probe -> uerl_shm/bin, examples/*.py -> uerl_shm/_examples (in a wheel)
 """
 
 import os
@@ -16,13 +16,13 @@ from setuptools.command.build_ext import build_ext
 
 # No -march=native: a wheel runs on other machines than the one that built it.
 FLAGS = ["-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-MMD"]
-LINK = ["-pthread", "-Wl,--strip-debug"]
+LINK, STATIC = ["-pthread", "-Wl,--strip-debug"], ["-static", "-s"]  # the probe is for any image
 if SANITIZE := os.environ.get("UERL_SANITIZE", ""):  # such as "address,undefined"
     FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-UNDEBUG"]
-    LINK = ["-pthread", f"-fsanitize={SANITIZE}"]
+    LINK, STATIC = ["-pthread", f"-fsanitize={SANITIZE}"], []
 STANDARD = {".c": "-std=c17", ".cpp": "-std=c++17"}
 INCLUDES = ["csrc/include", "csrc", pybind11.get_include()]
-EXECUTABLES = {"uerl-sim": "simulators", "uerl-launch": "launch"}
+EXECUTABLES = {"uerl-sim": "simulators", "uerl-launch": "launch", "uerl-shm-probe": "probe"}
 CORE = Extension("uerl_shm._core", [], language="c++", extra_link_args=LINK)
 
 
@@ -47,8 +47,9 @@ class BuildNative(build_ext):
             objects = self.objects("learner") if extension is CORE else []
             extension.depends = extension.extra_objects = [*objects, str(library)]
         for name, folder in EXECUTABLES.items():
-            args = {"output_dir": self.build_temp, "extra_postargs": LINK, "target_lang": "c++"}
-            self.compiler.link_executable([*self.objects(folder), str(library)], name, **args)
+            link = {"extra_postargs": LINK + STATIC * (folder == "probe"), "target_lang": "c++"}
+            objects = [*self.objects(folder), str(library)]
+            self.compiler.link_executable(objects, name, self.build_temp, **link)
         super().build_extensions()
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The executables that the package brings along, as console scripts."""
+"""The executables that the package brings along."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent / "bin"
 
 
+def become(name: str, arguments: list[str]) -> None:
+    """Becomes the packaged executable ``name``; returns never."""
+    path = FOLDER / name
+    if not path.exists():
+        sys.exit(f"{name} is missing, expected {path}: run `make build`, or reinstall uerl_shm")
+    sys.stdout.flush()
+    os.execv(path, [str(path), *arguments])
+
+
 def uerl_sim() -> None:
     """Becomes the packaged ``uerl-sim`` with this process's arguments."""
-    path = FOLDER / "uerl-sim"
-    if not path.exists():
-        sys.exit(f"uerl-sim is missing, expected {path}: run `make build`, or reinstall uerl_shm")
-    os.execv(path, [str(path), *sys.argv[1:]])
+    become("uerl-sim", sys.argv[1:])

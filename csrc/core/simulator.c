@@ -243,6 +243,12 @@ static int commit(uerl_simulator *simulator, uint32_t status)
     struct uerl_lane_results *results = simulator->results;
     struct uerl_header *header = simulator->header;
     simulator->in_command = false;
+    /* After a long pause of its own, the look of the watch thread may still be to come. */
+    if (load_relaxed_u32(&simulator->commands->fence) == simulator->generation)
+        return uerl_fail(UERL_E_CLOSED,
+                         "lane %u of segment %s was fenced by its learner: this simulator was "
+                         "silent for too long, and is to leave",
+                         simulator->lane, simulator->segment.name);
     results->results[simulator->write_index % UERL_RING_CAPACITY] = (struct uerl_result){
         .sequence = simulator->command.sequence,
         .generation = simulator->generation,

@@ -177,8 +177,8 @@ py::dict lane_as_dict(Observer& self, uint32_t lane) {
                     "generation"_a = results.generation, "commands"_a = commands.write_index,
                     "commands_read"_a = results.read_index, "results"_a = results.write_index,
                     "results_read"_a = commands.read_index, "fence"_a = commands.fence,
-                    "slot"_a = commands.slot, "steps"_a = results.steps, "alive"_a = results.alive,
-                    "progress"_a = results.progress,
+                    "late"_a = commands.late, "slot"_a = commands.slot, "steps"_a = results.steps,
+                    "alive"_a = results.alive, "progress"_a = results.progress,
                     "wait_s"_a = static_cast<double>(results.wait_ns) * 1e-9);
 }
 

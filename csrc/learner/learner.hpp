@@ -216,6 +216,7 @@ class Learner {
     void write_outcome(uint32_t env, uint32_t slot, bool truncated);
     void copy_final(uint32_t env, uint32_t slot);
     void zero_env(uint32_t env, uint32_t slot);
+    void say_late(uint32_t lane, uint32_t generation);
     void take_late_results(uint32_t lane);
     void adopt(uint32_t lane, uint32_t generation);
     void unmask(uint32_t lane);

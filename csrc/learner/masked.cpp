@@ -45,10 +45,16 @@ void Learner::mask(uint32_t index, Change change, const std::string& text) {
     lane.masked = true;
     lane.back = false;
     lane.barred = change == Change::corrupt;
+    if (change == Change::late) say_late(index, lane.generation);
     num_masked_++;
     losses_[index] = text;
     events_.push_back({index, change, text});
     fill_in(index, may_write ? slot_to_fill(index, UINT32_MAX) : lane.target, true);
+}
+
+// For those who watch from outside: uerl-shm-probe, observers.
+void Learner::say_late(uint32_t index, uint32_t generation) {
+    store_relaxed_u32(&uerl_segment_commands(&segment(), index)->late, generation);
 }
 
 // Where the learner makes a masked lane's rows: in `wanted` unless the lane's simulator may write
@@ -229,6 +235,7 @@ void Learner::look_for_returns() {
             const bool left = has_left(index);
             if (!lane.barred) take_late_results(index);
             if (!left && lane.outstanding > 0) continue;
+            say_late(index, 0);
             if (!left) {
                 lane.back = true;
                 events_.push_back({index, Change::back, ""});

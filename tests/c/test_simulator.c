@@ -1,6 +1,7 @@
 /* test_simulator.c: a simulator in its lane: commands in, rows and results out, nothing beyond. */
 #define _GNU_SOURCE
 #include "lanes.h"
+#include "simulator_private.h"
 
 TEST(calls_in_the_wrong_order_are_refused_and_say_which_comes_first)
 {
@@ -63,6 +64,24 @@ TEST(commands_are_answered_one_by_one_in_their_order)
     CHECK_EQUAL(results_of(&learner)->progress, 60);
     CHECK_EQUAL(results_of(&learner)->steps, 30);
     CHECK_EQUAL(uerl_segment_header(&learner.segment)->finished_count, 30);
+    uerl_simulator_detach(simulator);
+    end_learner(&learner);
+}
+
+TEST(a_fenced_simulator_commits_nothing)
+{
+    struct hand_learner learner;
+    struct uerl_received received;
+    begin_learner(&learner, small_spec(1, 1, 1, 2));
+    uerl_simulator *simulator = attach_ready(&learner);
+    uerl_watch_stop(&simulator->watch); /* it would end this process */
+    go(&learner);
+    CHECK_EQUAL(uerl_simulator_receive(simulator, &received, 0), UERL_OK);
+    uerl_segment_commands(&learner.segment, 0)->fence = received.generation;
+    CHECK_EQUAL(uerl_simulator_send(simulator), UERL_E_CLOSED);
+    CHECK_SAYS(uerl_last_error(), "was fenced by its learner");
+    CHECK_EQUAL(next_result(&learner).sequence, 0);
+    CHECK_EQUAL(uerl_segment_header(&learner.segment)->finished_count, 0);
     uerl_simulator_detach(simulator);
     end_learner(&learner);
 }

@@ -25,7 +25,7 @@ def test_help_lists_every_command(run):
     said = run("--help").stdout
     assert COMMANDS == [
         *("train", "check", "bench", "describe"),
-        *("ls", "inspect", "top", "view", "clean", "doctor"),
+        *("ls", "inspect", "top", "view", "probe", "clean", "doctor"),
     ]
     for command in COMMANDS:
         assert f"\n  {command} " in said

@@ -24,7 +24,7 @@ BROKEN: dict[str, list[tuple[dict[str, str], str]]] = {
         ({"csrc/core/x.c": "/* x.c: x. */\n" + "int a;\n" * 400}, "x.c has 401 lines"),
         ({"csrc/core/x.h": "/* x.h: x. */\n" + "/* about a */\n" * 600}, "at most 600"),
         ({"README.md": "# x\n" * 101}, "README.md has 101 lines, expected at most 100"),
-        ({"setup.py": '"""x."""\n' * 81}, "setup.py has 81 lines, expected at most 80"),
+        ({"setup.py": '"""x."""\n' * 86}, "setup.py has 86 lines, expected at most 85"),
     ],
     "text_rules.files_say_their_purpose": [
         ({"uerl_shm/x.py": "import os\n"}, "expected a docstring"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tidy.tree import Source, Tree
 
 MAX_WIDTH = 100
-MAX_LINES = {"README.md": 100, "ARCHITECTURE.md": 150, "setup.py": 80}
+MAX_LINES = {"README.md": 100, "ARCHITECTURE.md": 150, "setup.py": 85}
 MAX_LINES_OF_CODE = 400
 MAX_LINES_OF_HEADER = 600  # of a header that is mostly comment
 CODE = ("*.py", "*.pyi", "*.c", "*.h", "*.cpp", "*.hpp", "*.cs", "*.sh", "*.pml")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from uerl_shm.cli import bench, check, clean, describe, doctor, ls, top, train, view
+from uerl_shm.cli import bench, check, clean, describe, doctor, ls, probe, top, train, view
 from uerl_shm.cli import inspect as inspect_segment
 from uerl_shm.cli.output import BAD_EXIT, ERROR_EXIT, warn
 from uerl_shm.errors import UerlError
@@ -101,6 +101,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect_segment.inspect,
     "top": top.top,
     "view": view.view,
+    "probe": probe.probe,
     "clean": clean.clean,
     "doctor": doctor.doctor,
 }

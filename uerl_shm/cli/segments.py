@@ -24,14 +24,15 @@ def lanes_of(observer: Any, header: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def state_of(lane: dict[str, Any]) -> str:
-    """Return a lane's state in one word: one of `LANE_STATES`, or ``lost`` or ``fenced``."""
+    """Return a lane's state in one word: of `LANE_STATES`, or ``lost``, ``late``, ``fenced``."""
     number = lane["state"]
     state = LANE_STATES[number] if number < len(LANE_STATES) else f"state {number}"
     if state not in ("binding", "ready"):
         return state
     if not lane["locked"]:
         return "lost"
-    return "fenced" if lane["fence"] and lane["fence"] == lane["generation"] else state
+    said = {lane["late"]: "late", lane["fence"]: "fenced"}  # of one generation each; 0: of none
+    return said.get(lane["generation"] or -1, state)
 
 
 def is_pending(lane: dict[str, Any]) -> bool:

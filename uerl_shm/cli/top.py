@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from uerl_shm.cli.samples import Watch
 
 COLUMNS = ("LANE", "STATE", ">GENERATION", ">ENV STEPS/S", ">WAITS", ">PENDING FOR")
+BAD_STATES = ("lost", "late", "refused", "fenced")
 LINES_ABOVE = 5  # of a live picture, before the first lane
 
 
@@ -126,7 +127,7 @@ def _row(lane: dict[str, Any]) -> list[Any]:
 
     pending = lane["pending_s"]
     state = lane["state"] if pending is None or lane["state"] != "ready" else "pending"
-    colour = {"lost": "red", "refused": "red", "fenced": "red", "pending": "yellow"}.get(state, "")
+    colour = "red" if state in BAD_STATES else "yellow" if state == "pending" else ""
     return [
         lane["lane"],
         Text(state, style=colour),

@@ -227,7 +227,8 @@ struct uerl_lane_commands {
     uint32_t fence;         /* a simulator of this generation must leave; 0: nobody */
     uint32_t message_count; /* messages to the simulator so far */
     uint32_t slot;          /* slot of the lane's last delivered rows; num_slots: none */
-    uint32_t reserved_words[3];
+    uint32_t late;          /* a simulator of this generation missed the deadline; 0: nobody */
+    uint32_t reserved_words[2];
     struct uerl_command commands[UERL_RING_CAPACITY]; /* command i is at i % capacity */
     uint8_t reserved[96];
 };

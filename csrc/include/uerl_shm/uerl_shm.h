@@ -156,7 +156,10 @@ const void *uerl_simulator_message(const uerl_simulator *simulator, uint32_t *ki
 int uerl_simulator_write_message(uerl_simulator *simulator, uint32_t kind, const void *data,
                                  uint64_t bytes);
 
-/* Commits this command's rows: the learner sees all of them or none. */
+/* Commits this command's rows: the learner sees all of them or none.
+ *
+ * Returns UERL_OK; UERL_E_INVALID (no command in hand); UERL_E_CLOSED (fenced while it was busy for
+ * too long: nothing was committed, the library ends the process). */
 int uerl_simulator_send(uerl_simulator *simulator);
 
 /* Commits a failure instead: the learner reports `text` and gives the lane up. */
