@@ -325,6 +325,7 @@ int main(void)
 {
     RUN(calls_in_the_wrong_order_are_refused_and_say_which_comes_first);
     RUN(commands_are_answered_one_by_one_in_their_order);
+    RUN(a_fenced_simulator_commits_nothing);
     RUN(rows_are_those_of_the_lane_in_the_slots_that_the_command_names);
     RUN(the_rows_of_a_lane_follow_those_of_the_lanes_before_it);
     RUN(rows_beyond_the_lane_do_not_exist_and_none_does_without_a_command);
