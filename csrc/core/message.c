@@ -10,7 +10,7 @@
 
 void uerl_simulator_look_for_message(uerl_simulator *simulator)
 {
-    const uint32_t count = load_relaxed_u32(&simulator->commands->message_count);
+    const uint32_t count = simulator->command.message_count;
     simulator->message_kind = 0;
     if (count == simulator->messages_seen)
         return;

@@ -87,7 +87,7 @@ void Learner::publish(uint32_t index, uint32_t kind, uint32_t slot, uint32_t act
     Lane& lane = lanes_[index];
     uerl_lane_commands* shared = uerl_segment_commands(&segment(), index);
     shared->commands[lane.write_index % UERL_RING_CAPACITY] = {
-        ++lane.sequence, lane.generation, action_slot, slot, kind, {}};
+        ++lane.sequence, lane.generation, action_slot, slot, kind, lane.messages_sent, {}};
     uerl_ring_publish(&shared->write_index, &lane.write_index);
 }
 

@@ -103,6 +103,7 @@ struct Lane {
     uint32_t violations = 0;   // impossible values, in this generation
     int64_t sent_ns = 0;       // when the last command was sent
     uint32_t messages_seen = 0;
+    uint32_t messages_sent = 0;
     bool message_outstanding = false;  // the message area belongs to the simulator
 };
 

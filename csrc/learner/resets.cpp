@@ -31,8 +31,9 @@ void Learner::write_message(uint32_t index, const std::string& bytes) {
     std::memcpy(area + 1, bytes.data(), bytes.size());
     area->kind = UERL_MESSAGE_OPTIONS;
     area->bytes = static_cast<uint32_t>(bytes.size());
-    // The command that follows publishes it; its index is what the simulator acquires.
-    store_relaxed_u32(&shared->message_count, shared->message_count + 1);
+    // The command that follows publishes it, and says that it does: one before it may still be
+    // read.
+    store_relaxed_u32(&shared->message_count, ++lanes_[index].messages_sent);
     lanes_[index].message_outstanding = true;
 }
 

@@ -39,6 +39,7 @@ static inline void publish_command(struct hand_learner *learner, struct uerl_com
 {
     struct uerl_lane_commands *shared = uerl_segment_commands(&learner->segment, 0);
     struct uerl_header *header = uerl_segment_header(&learner->segment);
+    command.message_count = shared->message_count;
     shared->commands[learner->write_index % UERL_RING_CAPACITY] = command;
     uerl_ring_publish(&shared->write_index, &learner->write_index);
     store_relaxed_u32(&header->command_epoch, header->command_epoch + 1);

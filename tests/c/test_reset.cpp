@@ -147,6 +147,20 @@ TEST(a_message_is_not_overwritten_while_a_simulator_may_read_it) {
     CHECK(scene.learner.resettable({1}));
 }
 
+TEST(options_of_a_reset_that_overtakes_a_step_come_with_the_reset) {
+    Scene scene(small_spec(1, 1, 1, 4));
+    scene.reset_all();
+    scene.learner.send_step({0});
+    scene.send_reset({1}, R"({"map": 1})");
+    CHECK(scene.puppets[0]->receive());
+    CHECK_EQUAL(scene.puppets[0]->control(0), UERL_CONTROL_STEP);
+    CHECK_EQUAL(scene.puppets[0]->received.has_message, 0);
+    scene.puppets[0]->send();
+    CHECK(scene.puppets[0]->receive());
+    CHECK_EQUAL(scene.puppets[0]->control(0), UERL_CONTROL_RESET);
+    CHECK_EQUAL(scene.puppets[0]->received.has_message, 1);
+}
+
 TEST(options_that_are_too_long_are_refused_and_nothing_happens) {
     Scene scene(small_spec(2, 1, 1, 4));
     scene.reset_all();
@@ -283,6 +297,7 @@ int main() {
     RUN(a_pending_lane_of_which_a_part_is_to_be_reset_is_refused_and_nothing_happens);
     RUN(options_arrive_with_the_reset_and_only_where_something_is_reset);
     RUN(a_message_is_not_overwritten_while_a_simulator_may_read_it);
+    RUN(options_of_a_reset_that_overtakes_a_step_come_with_the_reset);
     RUN(options_that_are_too_long_are_refused_and_nothing_happens);
     RUN(a_partial_reset_happens_in_place_when_nobody_looks_at_the_batch);
     RUN(a_partial_reset_moves_all_rows_to_a_free_slot_when_somebody_looks);

@@ -206,12 +206,13 @@ struct uerl_field {
 };
 
 struct uerl_command {
-    uint64_t sequence;    /* of this lane, from 1 */
-    uint32_t generation;  /* a simulator drops commands of other generations */
-    uint32_t action_slot; /* read action, control, seed and parameters here (step t) */
-    uint32_t slot;        /* write observations and outcome here (step t + 1) */
-    uint32_t kind;        /* enum uerl_command_kind */
-    uint8_t reserved[8];
+    uint64_t sequence;      /* of this lane, from 1 */
+    uint32_t generation;    /* a simulator drops commands of other generations */
+    uint32_t action_slot;   /* read action, control, seed and parameters here (step t) */
+    uint32_t slot;          /* write observations and outcome here (step t + 1) */
+    uint32_t kind;          /* enum uerl_command_kind */
+    uint32_t message_count; /* messages to the simulator so far, with one that comes with this */
+    uint8_t reserved[4];
 };
 
 struct uerl_result {
