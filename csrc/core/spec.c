@@ -242,9 +242,10 @@ int uerl_spec_check(const void *mapping, uint64_t bytes, struct uerl_header *hea
     const struct uerl_header *shared = mapping;
     /* [M] Everything the learner stored before the magic is visible after it. Pairs with [B]. */
     const uint64_t magic = load_acquire_u64(&shared->magic);
-    memcpy(header, mapping, sizeof *header);
+    /* Identity and sizes only: the words behind them are stored to while we look. */
+    memset(header, 0, sizeof *header);
+    memcpy(header, mapping, offsetof(struct uerl_header, command_epoch));
     header->magic = magic;
-    memset(&header->command_epoch, 0, sizeof *header - offsetof(struct uerl_header, command_epoch));
     int error = check_version(header);
     if (error != UERL_OK)
         return error;

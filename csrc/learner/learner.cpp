@@ -310,8 +310,10 @@ void Learner::check_failed_ready() {
 
 // Is nobody there any more who could answer the lane's commands?
 bool Learner::has_left(uint32_t lane) const {
+    // A successor's generation says what a free lock says: the predecessor's last stores are
+    // visible and no more will come. Pairs with [G].
     const uint32_t generation =
-        load_relaxed_u32(&uerl_segment_results(&segment(), lane)->generation);
+        load_acquire_u32(&uerl_segment_results(&segment(), lane)->generation);
     return !lane_locked(lane) || generation != lanes_[lane].generation;
 }
 
