@@ -79,7 +79,7 @@ int uerl_guard_add(void *base, size_t bytes)
     pthread_mutex_lock(&changes);
     install();
     for (int i = 0; i < UERL_MAX_GUARDED && guard < 0; i++) {
-        if (table[i].start != 0)
+        if (load_relaxed_u64(&table[i].start) != 0) /* freed without the mutex */
             continue;
         guard = i;
         store_relaxed_u32(&table[i].broken, 0);
