@@ -116,6 +116,10 @@ void Batches::write_actions(py::handle actions, const std::vector<uint32_t>& lan
         const uint64_t lane_bytes = id_bytes * ids_per_lane();
         size_t next = 0;
         for (const uint32_t lane : lanes) {
+            if (learner_.reads_actions(lane)) {
+                next += position.empty() ? 1 : ids_per_lane();
+                continue;
+            }
             uint8_t* target = learner_.action_rows(view.index, lane);
             if (position.empty()) {
                 std::memcpy(target, source + next * lane_bytes, lane_bytes);

@@ -143,6 +143,12 @@ class Learner {
     void check_step(const std::vector<uint32_t>& lanes) const;
     // Where the next step of a lane finds its actions.
     uint8_t* action_rows(uint32_t field, uint32_t lane) const;
+    // May the lane's late simulator still read its actions where the next ones would stand? They
+    // are not needed: its next command is a reset.
+    bool reads_actions(uint32_t index) const {
+        const Lane& lane = lanes_[index];
+        return lane.masked && lane.outstanding > 0 && lane.slot == lane.action_slot;
+    }
     // Commands a step. Envs that ended are reset instead (NEXT_STEP). target: UINT32_MAX or a slot.
     void send_step(const std::vector<uint32_t>& lanes, uint32_t target = UINT32_MAX);
     // Commands a reset of the envs in `mask`; others keep their rows. seeds: for each env, -1 none.
