@@ -143,11 +143,10 @@ class Learner {
     void check_step(const std::vector<uint32_t>& lanes) const;
     // Where the next step of a lane finds its actions.
     uint8_t* action_rows(uint32_t field, uint32_t lane) const;
-    // May the lane's late simulator still read its actions where the next ones would stand? They
-    // are not needed: its next command is a reset.
-    bool reads_actions(uint32_t index) const {
-        const Lane& lane = lanes_[index];
-        return lane.masked && lane.outstanding > 0 && lane.slot == lane.action_slot;
+    // May the lane's late simulator still read its actions, perhaps where the next ones would
+    // stand? They are not needed: its next command is a reset.
+    bool reads_actions(uint32_t lane) const {
+        return lanes_[lane].masked && lanes_[lane].outstanding > 0;
     }
     // Commands a step. Envs that ended are reset instead (NEXT_STEP). target: UINT32_MAX or a slot.
     void send_step(const std::vector<uint32_t>& lanes, uint32_t target = UINT32_MAX);
@@ -219,7 +218,7 @@ class Learner {
     void mask_missing();
     void mask(uint32_t lane, Change change, const std::string& text);
     void drop_outstanding(Lane& lane);
-    void fill_in(uint32_t lane, uint32_t slot, bool is_new);
+    void fill_in(uint32_t lane, uint32_t slot, bool is_new, bool in_place = false);
     void write_outcome(uint32_t env, uint32_t slot, bool truncated);
     void copy_final(uint32_t env, uint32_t slot);
     void zero_env(uint32_t env, uint32_t slot);

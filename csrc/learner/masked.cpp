@@ -38,6 +38,8 @@ void Learner::drop_outstanding(Lane& lane) {
 void Learner::mask(uint32_t index, Change change, const std::string& text) {
     Lane& lane = lanes_[index];
     const bool may_write = change == Change::late || change == Change::corrupt;
+    const bool in_place =
+        lane.slot == lane.target || (lane.outstanding == 2 && lane.slot == lane.overtaken);
     (change == Change::late ? stats.late : stats.lost)++;
     outstanding_.erase(std::remove(outstanding_.begin(), outstanding_.end(), index),
                        outstanding_.end());
@@ -49,7 +51,7 @@ void Learner::mask(uint32_t index, Change change, const std::string& text) {
     num_masked_++;
     losses_[index] = text;
     events_.push_back({index, change, text});
-    fill_in(index, may_write ? slot_to_fill(index, UINT32_MAX) : lane.target, true);
+    fill_in(index, may_write ? slot_to_fill(index, UINT32_MAX) : lane.target, true, in_place);
 }
 
 // For those who watch from outside: uerl-shm-probe, observers.
@@ -66,14 +68,16 @@ uint32_t Learner::slot_to_fill(uint32_t index, uint32_t wanted) const {
 }
 
 // Makes a lane's rows: the last valid observation, reward 0, truncated where this ends an episode.
-void Learner::fill_in(uint32_t index, uint32_t slot, bool is_new) {
+// in_place: the simulator was to write where the last rows are, and may have begun: nothing is
+// valid of envs that it was to reset.
+void Learner::fill_in(uint32_t index, uint32_t slot, bool is_new, bool in_place) {
     Lane& lane = lanes_[index];
     begin_fill(slot);
     const uint32_t first = index * envs_per_lane();
     for (uint32_t env = first; env < first + envs_per_lane(); env++) {
         const bool truncated =
             is_new && started_[env] && !ended_[env] && !filled_[env] && !was_reset_[env];
-        if (lane.has_rows)
+        if (lane.has_rows && (!in_place || skipped_[env]))
             copy_env(env, lane.slot, slot);
         else
             zero_env(env, slot);
@@ -112,7 +116,7 @@ void Learner::copy_final(uint32_t env, uint32_t slot) {
     }
 }
 
-// No row was ever valid: its simulator was lost before its first result.
+// No row is valid: its simulator was lost before its first result, or amid a reset in place.
 void Learner::zero_env(uint32_t env, uint32_t slot) {
     const uerl_segment& segment = memory_->segment;
     for (const uint32_t field : carried_fields_) {
