@@ -20,6 +20,7 @@ TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in cs
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 
 .PHONY: help build train play test test-c verify soak models bench recovery lint format dist clean
+.PHONY: sanitize fuzz
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -49,6 +50,15 @@ verify: .venv/built ## check every byte of ten million env steps
 models: ## search every state of the Spin models, and of their mutants
 	.ci/packages $(PYTHON) spin
 	$(PYTHON) tests/models/run.py $(ARGS)
+
+sanitize: ## run the tests in C and C++ and a race hunt with sanitizers, and their mutants
+	.ci/packages $(PYTHON) clang-14 libclang-rt-14-dev
+	$(PYTHON) tests/sanitize/run.py $(ARGS)
+
+fuzz: DURATION_S = 600
+fuzz: ## fuzz attaching and a living segment, each for DURATION_S seconds (600)
+	.ci/packages $(PYTHON) clang-14 libclang-rt-14-dev
+	$(PYTHON) tests/fuzz/run.py --duration-s $(DURATION_S) $(ARGS)
 
 soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
 	$(RUN) tests/soak/soak.py --duration-s $(DURATION_S) $(ARGS)
@@ -104,6 +114,10 @@ $(OUT)/libtested.a: $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(TESTED))))
 	@rm -f $@ && $(AR) rcs $@ $^
 
 $(PROGRAMS): $(OUT)/%: $(OUT)/tests/c/%.o $(OUT)/libtested.a
+	$(CXX) $(filter-out -MMD -MP,$(CFLAGS)) $(filter %.o %.a,$^) $(LDFLAGS) -o $@
+
+# Programs of tests/sanitize and tests/fuzz; their runners choose compiler, sanitizer and OUT.
+$(OUT)/%.program: $(OUT)/%.o $(OUT)/libtested.a
 	$(CXX) $(filter-out -MMD -MP,$(CFLAGS)) $(filter %.o %.a,$^) $(LDFLAGS) -o $@
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 import uerl_shm
+from uerl_shm.launcher import describe
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Args:
     """scene of the bundled uerl-sim to train on; apples and basic have settings of their own"""
     simulator: str = ""
     """command line of your own simulator, instead of a scene"""
+    name: str = ""
+    """segment that simulators attach to by themselves; with it, none is started"""
     num_envs: int = 8
     """rows of a batch, one simulator for each world"""
     seed: int = 1
@@ -105,9 +108,6 @@ def parse_args(argv: list[str] | None = None) -> Args:
     name = Path(shlex.split(args.simulator)[0]).stem if args.simulator else args.scene
     args.out = args.out or f"runs/{name}"
     return args
-
-
-# PPO ----------------------------------------------------------------------------------------------
 
 
 def advantages_of(
@@ -224,7 +224,7 @@ class Run:
 
     def train(self) -> None:
         """Train until ``total_steps`` are done."""
-        args, begin, saved = self.args, time.perf_counter() - self.seconds, time.perf_counter()
+        args, begin, saved = self.args, time.perf_counter() - self.seconds, 0.0
         progress = pictures.Progress(args.total_steps, self.env_steps)
         self.observation, self.info = self.env.reset(seed=args.seed + self.env_steps)
         try:
@@ -370,9 +370,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    slots, result = 2 * args.num_steps + 2, {}
-    env = uerl_shm.VecEnv(args.command, args.num_envs, slots=slots, output="torch")
-    with closing(env):
+    started, spec = (None, describe(args.command)) if args.name else (args.command, None)
+    about = {"spec": spec, "name": args.name or None, "slots": 2 * args.num_steps + 2}
+    result: dict[str, float] = {}
+    with closing(uerl_shm.VecEnv(started, args.num_envs, output="torch", **about)) as env:
         run = Run(args, env)
         try:
             print(f"training on {args.command!r}, writing to {run.out}", flush=True)
@@ -386,8 +387,7 @@ def main(argv: list[str] | None = None) -> int:
     if not result:
         return 130
     missed = [] if args.simulator else episodes.shortfalls(args.scene, result)
-    for text in missed:
-        print(text, file=sys.stderr)
+    sys.stderr.writelines(f"{text}\n" for text in missed)
     numbers = [f"{n}={v:.2f}" if isinstance(v, float) else f"{n}={v}" for n, v in result.items()]
     print("RESULT", *numbers, flush=True)
     return 1 if missed else 0

@@ -19,9 +19,11 @@ SPEC = describe(PROBE)
 
 
 @contextmanager
-def simulators(name: str, count: int, *more: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Simulators that nobody's learner has started."""
-    command = [*PROBE.split(), *more, "--name", name]
+def simulators(
+    name: str, count: int, *more: str, scene: str | None = None
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Simulators that nobody's learner has started: small probes, or of another scene."""
+    command = [*(PROBE.split() if scene is None else [UERL_SIM, scene]), *more, "--name", name]
     started = [
         subprocess.Popen([*command, "--lane", str(lane)], stderr=subprocess.PIPE)
         for lane in range(count)

@@ -8,6 +8,9 @@ import sys
 import textwrap
 import time
 from contextlib import closing
+from pathlib import Path
+
+import torch
 
 from command_line import kill, start_learner
 from faults.conftest import PROBE, step, valid_of
@@ -16,6 +19,7 @@ from processes import eventually, is_alive
 from uerl_shm import VecEnv
 
 NUM_ENVS = 16
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def spec_file(folder) -> str:
@@ -90,3 +94,32 @@ def test_simulators_that_a_learner_started_die_with_it(tmp_path):
     # The name that it left behind is free for the next one.
     with closing(VecEnv(PROBE, 1, name=f"uerl-dies-{os.getpid()}")) as env:
         env.reset(seed=0)
+
+
+def test_a_killed_train_ppo_goes_on_from_its_checkpoint_with_the_same_simulators(tmp_path):
+    name, out = f"uerl-resume-{os.getpid()}", tmp_path / "out"
+    checkpoint = out / "checkpoint.pt"
+    train = [sys.executable, str(EXAMPLES / "train_ppo.py")]
+    options = [
+        "--scene",
+        "basic",
+        "--name",
+        name,
+        "--num-envs",
+        "4",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with simulators(name, 4, "--next-learner-s", "60", scene="basic") as started:
+        first = subprocess.Popen([*train, *options, "--total-steps", "100000000"])
+        assert eventually(lambda: checkpoint.exists() or first.poll() is not None, 60)
+        kill(first)
+        before = torch.load(checkpoint, weights_only=True)
+        assert before["env_steps"] > 0
+        total = before["env_steps"] + 512
+        resumed = [*train, "--resume", str(checkpoint), "--total-steps", str(total)]
+        subprocess.run([*resumed, "--eval-episodes", "0"], check=True, timeout=100)
+        after = torch.load(checkpoint, weights_only=True)
+        assert after["env_steps"] >= total
+        assert after["history"][: len(before["history"])] == before["history"]
+        assert all(process.poll() is None for process in started)
