@@ -100,16 +100,7 @@ def test_a_killed_train_ppo_goes_on_from_its_checkpoint_with_the_same_simulators
     name, out = f"uerl-resume-{os.getpid()}", tmp_path / "out"
     checkpoint = out / "checkpoint.pt"
     train = [sys.executable, str(EXAMPLES / "train_ppo.py")]
-    options = [
-        "--scene",
-        "basic",
-        "--name",
-        name,
-        "--num-envs",
-        "4",
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    options = f"--scene basic --name {name} --num-envs 4 --out {out}".split()
     with simulators(name, 4, "--next-learner-s", "60", scene="basic") as started:
         first = subprocess.Popen([*train, *options, "--total-steps", "100000000"])
         assert eventually(lambda: checkpoint.exists() or first.poll() is not None, 60)
