@@ -21,6 +21,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 
 .PHONY: help build train play test test-c verify soak models bench recovery lint format dist clean
 .PHONY: sanitize fuzz
+.PHONY: crash-states
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -50,6 +51,10 @@ verify: .venv/built ## check every byte of ten million env steps
 models: ## search every state of the Spin models, and of their mutants
 	.ci/packages $(PYTHON) spin
 	$(PYTHON) tests/models/run.py $(ARGS)
+
+crash-states: ## kill and stop a process in every state of each operation, and of seeded bugs
+	.ci/packages $(PYTHON)
+	$(PYTHON) tests/crash_states/run.py $(ARGS)
 
 sanitize: ## run the tests in C and C++ and a race hunt with sanitizers, and their mutants
 	.ci/packages $(PYTHON) clang-14 libclang-rt-14-dev
