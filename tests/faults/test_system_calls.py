@@ -1,4 +1,4 @@
-"""The system calls of creation and of attachment fail, one by one, with one error after the other."""
+"""System calls of creation and of attachment fail, one by one, with one error after the other."""
 
 from __future__ import annotations
 
