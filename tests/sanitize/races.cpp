@@ -115,6 +115,8 @@ class Play
             if (!learner_.pending(lane) && (!chance(3) || idle.empty()))
                 idle.push_back(lane);
         step(idle);
+        if (chance(30))
+            reset(std::vector<uint8_t>(learner_.num_envs(), 1)); // overtakes the step
         const uint32_t pending = learner_.num_pending();
         if (pending > 0)
             receive(chance(2) ? pending : 1);
@@ -260,5 +262,8 @@ int main(int argc, char **argv)
     Play play;
     play.run(num_batches);
     play.report();
-    return play.num_wrong() != 0;
+    if (play.num_wrong() == 0)
+        return 0;
+    std::printf("wrong values in rows, actions or options\n");
+    return 1;
 }
