@@ -1,20 +1,15 @@
 // websocket_probe.cpp: `uerl-sim probe` behind a websocket, as well as a websocket can be served.
 //
-// Usage: websocket_probe ENV. Prints its port, serves one client, ends with it. Every binary
-// message (the action, float32[4]) is answered by one: camera uint8[84][84][3], state float32[64],
-// reward float32, terminated and truncated uint8. The bytes are those of
-// csrc/simulators/pattern.hpp, so that both transports carry the same simulator. No compression,
-// TCP_NODELAY, blocking calls on one connection: nothing stands between the socket and the row but
-// Boost.Beast.
+// Prints its port, serves one client, ends with it. MORE is `cbor` for messages as UERL has them, a
+// CBOR map of byte strings. No compression, TCP_NODELAY, blocking calls on one connection: nothing
+// stands between the socket and the row but Boost.Beast.
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
-#include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <vector>
 
-#include "simulators/pattern.hpp"
+#include "probe_row.hpp"
 
 namespace beast = boost::beast;
 using tcp = boost::asio::ip::tcp;
@@ -22,29 +17,37 @@ using tcp = boost::asio::ip::tcp;
 namespace
 {
 
-constexpr std::size_t camera_bytes = 84 * 84 * 3;
-constexpr std::size_t state_bytes = 64 * sizeof(float);
-constexpr std::size_t message_bytes = camera_bytes + state_bytes + sizeof(float) + 2;
-
-void write_row(std::vector<unsigned char> &message, std::uint64_t env, std::uint64_t step)
+// A text or byte string of CBOR: RFC 8949, section 3.1.
+void put(std::vector<unsigned char> &out, unsigned char kind, const void *data, std::size_t bytes)
 {
-    using namespace uerl_sim;
-    static const std::uint64_t camera = fnv1a("agent/observation/camera");
-    static const std::uint64_t state = fnv1a("agent/observation/state");
-    static const std::uint64_t reward = fnv1a("agent/reward");
-    fill_pattern(message.data(), camera_bytes, pattern_base(camera, env, 0, step),
-                 pattern_masks(UERL_DTYPE_UINT8));
-    fill_pattern(message.data() + camera_bytes, state_bytes, pattern_base(state, env, 0, step),
-                 pattern_masks(UERL_DTYPE_FLOAT32));
-    const float value = static_cast<float>(pattern_base(reward, env, 0, step) >> 40) / 16777216.0f;
-    std::memcpy(message.data() + camera_bytes + state_bytes, &value, sizeof value);
+    out.push_back(static_cast<unsigned char>(kind | 26));
+    for (int shift = 24; shift >= 0; shift -= 8)
+        out.push_back(static_cast<unsigned char>(bytes >> shift));
+    const auto *first = static_cast<const unsigned char *>(data);
+    out.insert(out.end(), first, first + bytes);
+}
+
+void encode(std::vector<unsigned char> &out, const std::vector<unsigned char> &message,
+            const Probe &probe)
+{
+    constexpr unsigned char text = 3 << 5, byte_string = 2 << 5, map_of_3 = (5 << 5) | 3;
+    const unsigned char *state = message.data() + probe.camera_bytes;
+    const unsigned char *outcome = state + Probe::state_bytes;
+    out.clear();
+    out.push_back(map_of_3);
+    put(out, text, "camera", 6);
+    put(out, byte_string, message.data(), probe.camera_bytes);
+    put(out, text, "state", 5);
+    put(out, byte_string, state, Probe::state_bytes);
+    put(out, text, "outcome", 7);
+    put(out, byte_string, outcome, message.size() - probe.camera_bytes - Probe::state_bytes);
 }
 
 } // namespace
 
 int main(int argc, char **argv)
 {
-    const std::uint64_t env = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 0;
+    Probe probe(argc, argv);
     boost::asio::io_context context;
     tcp::acceptor acceptor(context, {boost::asio::ip::address_v4::loopback(), 0});
     std::cout << acceptor.local_endpoint().port() << std::endl;
@@ -54,16 +57,20 @@ int main(int argc, char **argv)
     socket.accept();
     socket.binary(true);
     socket.auto_fragment(false);
+    socket.write_buffer_bytes(1 << 20);
+    const bool cbor = probe.more == "cbor";
     beast::flat_buffer action;
-    std::vector<unsigned char> message(message_bytes);
+    std::vector<unsigned char> message(probe.message_bytes()), encoded;
     beast::error_code error;
-    for (std::uint64_t step = 0;; step++) {
+    while (true) {
         socket.read(action, error);
         if (error)
             return 0; // the client has closed
         action.consume(action.size());
-        write_row(message, env, step);
-        socket.write(boost::asio::buffer(message), error);
+        probe.answer(message.data());
+        if (cbor)
+            encode(encoded, message, probe);
+        socket.write(boost::asio::buffer(cbor ? encoded : message), error);
         if (error)
             return 0;
     }

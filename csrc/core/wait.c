@@ -7,6 +7,8 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,9 +80,12 @@ uint32_t uerl_num_cores(void)
 
 void uerl_wait_init(struct uerl_wait *wait, uint32_t num_processes)
 {
+    const char *mode = getenv(UERL_ENV_WAIT);
+    const bool sleeps = mode != NULL && strcmp(mode, "sleep") == 0;
     *wait = (struct uerl_wait){
-        .may_spin = num_processes <= uerl_num_cores(),
+        .may_spin = !sleeps && num_processes <= uerl_num_cores(),
         .penalty = UERL_WAIT_PENALTY_WAITS,
+        .yields_off = sleeps ? UINT32_MAX : 0,
     };
 }
 

@@ -26,6 +26,9 @@ extern "C" {
 #define UERL_WAIT_FIRST_SLICE_NS INT64_C(1000000)  /* asleep before the peer's lock is probed */
 #define UERL_WAIT_LAST_SLICE_NS INT64_C(100000000) /* no sleep is longer */
 
+/* "sleep": skip the first two stages. For batteries, and to measure what the stages bring. */
+#define UERL_ENV_WAIT "UERL_SHM_WAIT"
+
 /* One waiter's memory of how its waits went; private to its process. */
 struct uerl_wait {
     bool may_spin;
