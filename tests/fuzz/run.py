@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parent))
 from sanitize.programs import FUZZER, ROOT, run
 
 TARGETS = sorted(file.stem for file in HERE.glob("*.cpp"))
-FOUND = ROOT / FUZZER.folder / "found"
+FOUND, GROWN = ROOT / FUZZER.folder / "found", ROOT / FUZZER.folder / "grown"
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=256", "-len_control=0")
 
 
@@ -38,21 +38,21 @@ class Outcome:
         return sum(path.name.startswith(f"{kind}-") for path in self.found)
 
 
-def fuzz(target: str, duration_s: int, grown: Path | None = None) -> Outcome:
-    """Runs one target; 0 s: over its corpus alone. New inputs go to `grown`."""
+def fuzz(target: str, duration_s: int) -> Outcome:
+    """Runs one target; 0 s: over its corpus alone. New inputs go to build/fuzz/grown."""
     program = FUZZER.build(f"tests/fuzz/{target}.program")
     found = FOUND / target
     found.mkdir(parents=True, exist_ok=True)
     before = set(found.iterdir())
-    if grown is not None:
-        grown.mkdir(parents=True, exist_ok=True)
+    grown = GROWN / target  # first: there libFuzzer writes
+    grown.mkdir(parents=True, exist_ok=True)
     ran = run(
         program,
         *LIMITS,
         f"-max_total_time={duration_s}" if duration_s else "-runs=0",
         f"-artifact_prefix={found}/",
         "-print_final_stats=1",
-        *([grown] if grown is not None else []),
+        *([grown] if duration_s else []),
         HERE / "corpus" / target,
         timeout_s=duration_s + 300,
     )
@@ -86,7 +86,7 @@ def minimise(targets: list[str]) -> None:
     """Replaces the kept corpus by the fewest inputs that reach the same edges as all known ones."""
     for target in targets:
         program = FUZZER.build(f"tests/fuzz/{target}.program")
-        kept, grown = HERE / "corpus" / target, ROOT / FUZZER.folder / "grown" / target
+        kept, grown = HERE / "corpus" / target, GROWN / target
         fewest = ROOT / FUZZER.folder / "fewest" / target
         fewest.mkdir(parents=True, exist_ok=True)
         for path in fewest.iterdir():
@@ -124,12 +124,9 @@ def main() -> int:
         FUZZER.build(f"tests/fuzz/{target}.program")
     start_s = time.monotonic()
     print(f"{'target':<10} {'runs':>11} {'edges':>6} {'features':>9} {'inputs':>7}")
-    grown = ROOT / FUZZER.folder / "grown"
     outcomes = []
     with ThreadPoolExecutor(min(2, len(os.sched_getaffinity(0)))) as pool:
-        for outcome in pool.map(
-            lambda target: fuzz(target, options.duration_s, grown / target), targets
-        ):
+        for outcome in pool.map(lambda target: fuzz(target, options.duration_s), targets):
             show(outcome)
             outcomes.append(outcome)
     print(
