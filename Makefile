@@ -19,7 +19,7 @@ TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in cs
     do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 
-.PHONY: help build train play test test-c verify soak models bench recovery lint format dist clean
+.PHONY: help build train play test test-c verify soak models bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz
 .PHONY: crash-states
 .DELETE_ON_ERROR:
@@ -68,8 +68,14 @@ fuzz: ## fuzz attaching and a living segment, each for DURATION_S seconds (600)
 soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
 	$(RUN) tests/soak/soak.py --duration-s $(DURATION_S) $(ARGS)
 
-bench: .venv/built ## measure against websockets, side by side
+bench: .venv/built .venv/peers ## measure what is promised, peers side by side (10 minutes)
 	$(RUN) benchmarks/run.py $(ARGS)
+
+bench-full: .venv/built .venv/peers ## every row of every table, kept in benchmarks/results
+	$(RUN) benchmarks/run.py --full $(ARGS)
+
+bench-report: .venv/built ## write docs/benchmarks.md from the kept runs
+	$(RUN) benchmarks/report.py
 
 recovery: .venv/built ## measure how soon a killed simulator or learner is replaced
 	$(RUN) benchmarks/recovery.py
@@ -99,6 +105,13 @@ clean: ## remove everything that was built; runs/ stays
 	$(RUN) -m pip install --quiet setuptools pybind11 cffi
 	@echo "installing what uerl_shm needs, and compiling it: a few minutes the first time"
 	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[train,dev]'
+	@touch $@
+
+# Peers of the benchmarks. One that cannot be had here is left out, and its rows say so.
+.venv/peers: .venv/installed
+	-.ci/packages $(PYTHON) libboost-dev libgrpc++-dev pkg-config strace
+	-for peer in grpcio cbor2 stable-baselines3 torchrl envpool; do \
+	    $(RUN) -m pip install --quiet -c constraints.txt $$peer; done
 	@touch $@
 
 .venv/built: .venv/installed $(NATIVE)

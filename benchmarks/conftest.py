@@ -19,6 +19,7 @@ PACKAGES = (
     "uerl_shm", "numpy", "torch", "gymnasium", "pytest-benchmark", "websockets", "websocket-client",
     "grpcio", "cbor2", "posix_ipc", "stable_baselines3", "torchrl", "pufferlib", "envpool",
 )  # fmt: skip
+PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9)
 MIN_ROUNDS, MAX_ROUNDS = 30, 100_000
 
 
@@ -72,8 +73,9 @@ def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
         rounds = int(np.clip(seconds / each_s, MIN_ROUNDS, MAX_ROUNDS))
         benchmark.pedantic(call, rounds=rounds, warmup_rounds=max(10, rounds // 20))
         times = np.array(benchmark.stats.stats.data)
-        for percent in (1, 25, 50, 75, 99):
-            benchmark.extra_info[f"p{percent}_s"] = float(np.percentile(times, percent))
+        found = np.percentile(times, PERCENTS)
+        benchmark.extra_info.update(percents=list(PERCENTS), percentiles_s=found.tolist())
+        benchmark.extra_info["p50_s"] = float(np.median(times))
         benchmark.extra_info["mean_s"] = float(times.mean())
 
     return measure

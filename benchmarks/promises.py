@@ -15,14 +15,14 @@ HOSTED = "HostedVectorEnv"
 
 
 class Run:
-    """The figures of one run of pytest-benchmark.
+    """The figures of one run.
 
     Args:
-        entries: ``benchmarks`` of its JSON.
+        rows: What each benchmark noted: its question, its facts, its figures.
     """
 
-    def __init__(self, entries: list[dict[str, Any]]) -> None:
-        self.rows = [entry["extra_info"] for entry in entries]
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
 
     def find(self, question: str, **facts: Any) -> dict[str, Any]:
         """Return the one row of a question that has these facts.

@@ -1,11 +1,10 @@
 """Run the benchmarks and print what the project promises about them.
 
     make bench         what is promised, about 10 minutes
-    make bench-full    every row of every table, about an hour
+    make bench-full    every row of every table, about half an hour; kept in benchmarks/results
 
-Figures go to build/benchmarks/last.json; `make bench-save` keeps them in benchmarks/results, where
-`make bench-report` finds them. The last line is ``RESULT key=value ...``; the exit code is 1 when a
-promise is not kept, or was not measured.
+`make bench-report` writes docs/benchmarks.md from what is kept. The last line is ``RESULT key=value
+...``; the exit code is 1 when a promise is not kept, or was not measured.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from promises import PROMISES, Run
 from rich.console import Console
@@ -21,6 +21,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "build" / "benchmarks" / "last.json"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def measure(arguments: list[str]) -> None:
@@ -32,6 +33,23 @@ def measure(arguments: list[str]) -> None:
     done = subprocess.run([*command, *arguments], cwd=ROOT, check=False)
     if not SAVED.exists() or SAVED.stat().st_size == 0:
         sys.exit(done.returncode or 1)
+
+
+def keep(measured: dict[str, Any]) -> None:
+    """Write what a report needs of a run into the folder of kept runs."""
+    machine = measured["machine_info"]
+    facts = ("cores", "kernel", "memory_bytes", "versions", "python_version", "machine")
+    kept = {
+        "when": measured["datetime"][:10],
+        "commit": measured["commit_info"].get("id", ""),
+        "machine": {name: machine[name] for name in facts},
+        "processor": machine["cpu"].get("brand_raw", "unknown"),
+        "rows": [entry["extra_info"] for entry in measured["benchmarks"]],
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{kept['when']}-{machine['cores']}_cores.json"
+    path.write_text(json.dumps(kept, indent=1) + "\n")
+    print(f"wrote {path}")
 
 
 def figures_of(run: Run) -> dict[str, float | None]:
@@ -62,7 +80,10 @@ def table_of(figures: dict[str, float | None]) -> Table:
 def main() -> int:
     """Measure, print the table, judge; return the exit code."""
     measure(sys.argv[1:])
-    figures = figures_of(Run(json.loads(SAVED.read_text())["benchmarks"]))
+    measured = json.loads(SAVED.read_text())
+    if "--full" in sys.argv:
+        keep(measured)
+    figures = figures_of(Run([entry["extra_info"] for entry in measured["benchmarks"]]))
     Console(width=120).print(table_of(figures))
     words = [f"{key}={value:.3g}" for key, value in figures.items() if value is not None]
     missed = [p.key for p in PROMISES if (f := figures[p.key]) is None or not p.holds(f)]
