@@ -28,6 +28,21 @@ void check(int error, const char *what)
     expect(error == UERL_OK, std::string(what) + " failed: " + uerl_last_error());
 }
 
+// Made once, so that a frame takes few instructions, as a copied picture does.
+const std::vector<uint8_t> ramp_of_a_frame = [] {
+    std::vector<uint8_t> ramp(kFrameBytes);
+    for (uint32_t i = 0; i < kFrameBytes; i++)
+        ramp[i] = pixel(0, 0, Author{}, i);
+    return ramp;
+}();
+
+uerl_simulator *attached(const std::string &name, int32_t lane)
+{
+    uerl_simulator *simulator = nullptr;
+    check(uerl_simulator_attach(&simulator, name.c_str(), lane, 0), "attach");
+    return simulator;
+}
+
 } // namespace
 
 std::string new_segment_name()
@@ -65,24 +80,38 @@ void wait_until(const std::string &what, const std::function<bool()> &look)
 {
     const int64_t deadline_ns = uerl_deadline_ns(kPatienceNs);
     while (!look()) {
-        expect(uerl_now_ns() < deadline_ns, what + " did not come, waited 20 s");
+        expect(uerl_now_ns() < deadline_ns,
+               what + " did not come in " + std::to_string(kPatienceNs / kMs) + " ms");
         usleep(100);
     }
 }
 
 // Simulators --------------------------------------------------------------------------------------
 
-FrameSimulator::FrameSimulator(const std::string &name, int32_t lane, Author author)
-    : author_(author)
+FrameSimulator::FrameSimulator(uerl_simulator *simulator, Author author)
+    : simulator_(simulator), author_(author)
 {
-    for (uint32_t i = 0; i < kFrameBytes; i++)
-        ramp_[i] = static_cast<uint8_t>(i % 251);
     const uint64_t shape[] = {84, 84, 3};
-    check(uerl_simulator_attach(&simulator_, name.c_str(), lane, 0), "attach");
     camera_ = uerl_simulator_bind(simulator_, nullptr, "observation/camera", UERL_ROLE_OBSERVATION,
                                   UERL_DTYPE_UINT8, 3, shape);
     expect(camera_ >= 0, "bind failed");
     check(uerl_simulator_ready(simulator_), "ready");
+}
+
+FrameSimulator::FrameSimulator(const std::string &name, int32_t lane, Author author)
+    : FrameSimulator(attached(name, lane), author)
+{
+}
+
+std::unique_ptr<FrameSimulator> FrameSimulator::try_attach(const std::string &name, int32_t lane,
+                                                           Author author)
+{
+    uerl_simulator *simulator = nullptr;
+    const int error = uerl_simulator_attach(&simulator, name.c_str(), lane, 0);
+    if (error == UERL_E_EXISTS || error == UERL_E_NOT_FOUND)
+        return nullptr;
+    check(error, "attach");
+    return std::unique_ptr<FrameSimulator>(new FrameSimulator(simulator, author));
 }
 
 FrameSimulator::~FrameSimulator()
@@ -105,9 +134,10 @@ void FrameSimulator::write()
 {
     auto *frame = static_cast<uint8_t *>(uerl_simulator_row(simulator_, camera_, 0));
     const auto lane = static_cast<uint32_t>(uerl_simulator_lane(simulator_));
+    const uint8_t *ramp = ramp_of_a_frame.data();
     const uint8_t first = pixel(received_.sequence, lane, author_, 0);
     for (uint32_t i = 0; i < kFrameBytes; i++)
-        frame[i] = static_cast<uint8_t>(ramp_[i] + first);
+        frame[i] = static_cast<uint8_t>(ramp[i] + first);
     const bool steps = uerl_simulator_control(simulator_, 0) == UERL_CONTROL_STEP;
     uerl_simulator_outcome(simulator_, 0, 0, steps ? 1.0 : 0.0, 0, 0);
 }

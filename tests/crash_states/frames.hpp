@@ -13,7 +13,7 @@
 constexpr uint32_t kNumLanes = 2;
 constexpr uint32_t kFrameBytes = 84 * 84 * 3;
 constexpr int64_t kMs = 1000000;
-constexpr int64_t kPatienceNs = 20000 * kMs; // longer: nobody will come any more
+constexpr int64_t kPatienceNs = 10000 * kMs; // longer: nobody will come any more
 
 // Places of the fields.
 enum : uint32_t { kCamera, kAction, kControl, kSeed, kReward, kTerminated, kTruncated };
@@ -41,6 +41,10 @@ class FrameSimulator
     FrameSimulator(const FrameSimulator &) = delete;
     FrameSimulator &operator=(const FrameSimulator &) = delete;
 
+    // Null while somebody else holds the lane, or where no living learner has the name.
+    static std::unique_ptr<FrameSimulator> try_attach(const std::string &name, int32_t lane,
+                                                      Author author);
+
     int receive(int64_t timeout_ns = 0); // an error of uerl_shm.h
     void write();
     void send();
@@ -53,11 +57,12 @@ class FrameSimulator
     }
 
   private:
+    explicit FrameSimulator(uerl_simulator *simulator, Author author);
+
     uerl_simulator *simulator_ = nullptr;
     Author author_;
     int32_t camera_ = -1;
     uerl_received received_{};
-    uint8_t ramp_[kFrameBytes]; // so that a frame takes few instructions, as a copied picture does
 };
 
 // A learner that masks lost simulators, as VecEnv's does, moved step by step.

@@ -14,8 +14,12 @@ namespace
 {
 
 const Operation kOperations[] = {
-    {"publish", make_publish},
+    {"create", make_create, std::nullopt},   {"attach", make_attach, std::nullopt},
+    {"publish", make_publish, std::nullopt}, {"collect", make_collect, Fate::stopped},
+    {"detach", make_detach, std::nullopt},   {"takeover", make_takeover, std::nullopt},
 };
+
+constexpr uint64_t kFurthest = 1000; // instructions after a place that is come to at full speed
 
 struct Options {
     uint32_t num_others = 20;       // instructions after which nothing shared has changed
@@ -23,9 +27,10 @@ struct Options {
     bool only_until_broken = false;
 };
 
-// A place to kill or stop at: after `num_changes` changes and then `more` instructions.
+// A place to kill or stop at: after `num_changes` changes and then `more` instructions; or at the
+// begin or end of a system call.
 struct Place {
-    uint64_t num_changes, more;
+    uint64_t num_changes, more, system_call = 0;
 };
 
 struct Change {
@@ -38,6 +43,7 @@ struct Change {
 struct Walk {
     uint64_t num_instructions = 0;
     std::vector<Change> changes;
+    uint64_t num_calls = 0; // begins and ends of system calls
 };
 
 struct Counts {
@@ -46,14 +52,54 @@ struct Counts {
     std::string first;
 };
 
-Walk walk(const Operation &operation)
+// An experiment, and afterwards the end of the names that it left.
+class Made
 {
-    Walk found;
+  public:
+    explicit Made(std::unique_ptr<Experiment> experiment)
+        : name_(experiment->name()), experiment_(std::move(experiment))
+    {
+    }
+    ~Made()
+    {
+        experiment_.reset();
+        for (const std::string &temporary : temporary_names(name_))
+            remove((UERL_SHM_DIRECTORY "/" + temporary).c_str());
+        remove((UERL_SHM_DIRECTORY "/" + name_).c_str());
+    }
+    Made(const Made &) = delete;
+    Made &operator=(const Made &) = delete;
+    Experiment &operator*() const
+    {
+        return *experiment_;
+    }
+    Experiment *operator->() const
+    {
+        return experiment_.get();
+    }
+
+  private:
+    std::string name_;
+    std::unique_ptr<Experiment> experiment_;
+};
+
+// What is done for the first time in a process takes more instructions: here it is done already,
+// and victims are forks.
+void warm_up(const Operation &operation)
+{
+    const Made experiment(operation.make(Fate::killed));
+    experiment->victim().kill();
+    experiment->after_death();
+}
+
+void walk(const Operation &operation, Fate fate, Walk &found)
+{
     std::set<uint64_t> stored;
-    const std::unique_ptr<Experiment> experiment = operation.make(Fate::killed);
+    const Made experiment(operation.make(fate));
     SharedState state(experiment->name());
     Victim &victim = experiment->victim();
     while (victim.step()) {
+        found.num_instructions = victim.num_steps;
         const uint32_t changed = state.look();
         if (changed == kNothing)
             continue;
@@ -63,8 +109,9 @@ Walk walk(const Operation &operation)
             {victim.num_steps, changed, offset, bytes && stored.insert(offset).second});
         experiment->check(state);
     }
-    found.num_instructions = victim.num_steps;
-    return found;
+    const Made other(operation.make(fate));
+    while (other->victim().run_to_system_call())
+        found.num_calls++;
 }
 
 // To the last change up to `most` that can be come to at full speed; says which.
@@ -90,6 +137,9 @@ bool walk_to(Experiment &experiment, const Walk &walk, const Place &place, bool 
 {
     Victim &victim = experiment.victim();
     uint64_t num_changes = 0;
+    for (uint64_t i = 0; i < place.system_call; i++)
+        if (!victim.run_to_system_call())
+            return false;
     if (hurries && !hurry_to(experiment, walk, place.num_changes, num_changes))
         return false;
     SharedState state(experiment.name());
@@ -104,17 +154,6 @@ bool walk_to(Experiment &experiment, const Walk &walk, const Place &place, bool 
     return true;
 }
 
-std::unique_ptr<Experiment> made(const Operation &operation, const Walk &walk, const Place &place,
-                                 Fate fate)
-{
-    for (const bool hurries : {true, false}) {
-        std::unique_ptr<Experiment> experiment = operation.make(fate);
-        if (walk_to(*experiment, walk, place, hurries))
-            return experiment;
-    }
-    return nullptr;
-}
-
 // At most `most` of them, evenly spread, the last one included.
 template <typename T> std::vector<T> spread(const std::vector<T> &all, uint64_t most)
 {
@@ -125,66 +164,97 @@ template <typename T> std::vector<T> spread(const std::vector<T> &all, uint64_t 
     return chosen;
 }
 
-// Every state with another word, name or lock; states that differ in rows; other instructions.
-std::vector<Place> places_of(const Walk &walk, const Options &options)
+// Every state with another word, name or lock; system calls; states that differ in rows; other
+// instructions.
+std::vector<Place> places_of(const Walk &walk, bool dense, const Options &options)
 {
     std::vector<Place> words = {{0, 0}}, rows, others;
     uint64_t number = 0, at = 0;
-    for (const Change &change : walk.changes) {
-        for (uint64_t more = 1; at + more < change.at; more++)
+    const auto add_others = [&](uint64_t end) {
+        for (uint64_t more = 1; more < std::min(end - at, kFurthest); more++)
             others.push_back({number, more});
+    };
+    for (const Change &change : walk.changes) {
+        add_others(change.at);
         (change.what == kRows ? rows : words).push_back({++number, 0});
         at = change.at;
     }
-    for (uint64_t more = 1; at + more <= walk.num_instructions; more++)
-        others.push_back({number, more});
+    add_others(walk.num_instructions);
+    for (uint64_t call = 1; call <= walk.num_calls; call++) {
+        words.push_back({0, 0, call});
+        for (uint64_t more = 1; more < kFurthest && !dense; more++)
+            others.push_back({0, more, call});
+    }
     for (const Place &place : spread(rows, options.num_rows))
         words.push_back(place);
-    for (const Place &place : spread(others, options.num_others))
+    for (const Place &place : spread(others, (dense ? 10 : 1) * options.num_others))
         words.push_back(place);
     return words;
 }
 
-void run(const Operation &operation, const Walk &walk, const Place &place, Fate fate,
-         Counts &counts)
+std::string place_text(const Place &place, Fate fate)
+{
+    const std::string what = fate == Fate::killed ? "killed " : "stopped ";
+    const std::string more = std::to_string(place.more) + " instructions";
+    if (place.system_call > 0)
+        return what + more + " after " + (place.system_call % 2 ? "the begin" : "the end") +
+               " of system call " + std::to_string((place.system_call + 1) / 2);
+    return what + more + " after change " + std::to_string(place.num_changes);
+}
+
+// False: the place was not met.
+bool run(const Operation &operation, const Walk &walk, const Place &place, Fate fate, bool hurries)
+{
+    const Made experiment(operation.make(fate));
+    if (!walk_to(*experiment, walk, place, hurries))
+        return false;
+    if (fate == Fate::stopped) {
+        experiment->while_it_stands();
+        return true;
+    }
+    experiment->victim().kill();
+    experiment->after_death();
+    return true;
+}
+
+void run_counted(const Operation &operation, const Walk &walk, const Place &place, Fate fate,
+                 Counts &counts)
 {
     try {
-        const std::unique_ptr<Experiment> experiment = made(operation, walk, place, fate);
-        if (experiment == nullptr) {
+        if (!run(operation, walk, place, fate, true) && !run(operation, walk, place, fate, false)) {
             counts.missed++;
             return;
-        }
-        if (fate == Fate::killed) {
-            experiment->victim().kill();
-            experiment->after_death();
-        } else {
-            experiment->while_it_stands();
         }
     } catch (const std::exception &broken) {
         counts.broken++;
         if (counts.first.empty())
-            counts.first = std::string(fate == Fate::killed ? "killed" : "stopped") +
-                           " after change " + std::to_string(place.num_changes) + " and " +
-                           std::to_string(place.more) + " instructions: " + broken.what();
+            counts.first = place_text(place, fate) + ": " + broken.what();
     }
     (fate == Fate::killed ? counts.killed : counts.stopped)++;
+}
+
+Walk run_all(const Operation &operation, Fate fate, const Options &options, Counts &counts)
+{
+    Walk found;
+    try {
+        walk(operation, fate, found);
+    } catch (const std::exception &broken) {
+        counts.broken++;
+        counts.first = std::string("while it was walked through: ") + broken.what();
+    }
+    for (const Place &place : places_of(found, operation.dense == fate, options))
+        if (counts.broken == 0 || !options.only_until_broken)
+            run_counted(operation, found, place, fate, counts);
+    return found;
 }
 
 bool report(const Operation &operation, const Options &options)
 {
     const int64_t start_ns = uerl_now_ns();
     Counts counts;
-    Walk found;
-    try {
-        found = walk(operation);
-    } catch (const std::exception &broken) {
-        counts.broken++;
-        counts.first = std::string("while it was walked through: ") + broken.what();
-    }
-    for (const Place &place : places_of(found, options))
-        for (const Fate fate : {Fate::killed, Fate::stopped})
-            if (counts.broken == 0 || !options.only_until_broken)
-                run(operation, found, place, fate, counts);
+    warm_up(operation);
+    const Walk found = run_all(operation, Fate::killed, options, counts);
+    run_all(operation, Fate::stopped, options, counts);
     printf("operation=%s instructions=%llu states=%zu killed=%llu stopped=%llu broken=%llu "
            "missed=%llu seconds=%.1f first=%s\n",
            operation.name, static_cast<unsigned long long>(found.num_instructions),

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "shared_state.hpp"
@@ -31,8 +32,12 @@ enum class Fate { killed, stopped };
 struct Operation {
     const char *name;
     std::function<std::unique_ptr<Experiment>(Fate)> make;
+    std::optional<Fate> dense; // ten times as many others: what matters is in the victim's memory
 };
 
-std::unique_ptr<Experiment> make_publish(Fate fate);
+std::unique_ptr<Experiment> make_create(Fate fate);
 std::unique_ptr<Experiment> make_attach(Fate fate);
+std::unique_ptr<Experiment> make_publish(Fate fate);
+std::unique_ptr<Experiment> make_collect(Fate fate);
 std::unique_ptr<Experiment> make_detach(Fate fate);
+std::unique_ptr<Experiment> make_takeover(Fate fate);

@@ -114,7 +114,9 @@ bool Victim::run_to_change(const std::string &path, uint64_t offset)
 {
 #ifdef __x86_64__
     constexpr uint64_t kStoresToOneByte = 1 << 16 | 1; // of debug register 0
-    const uint64_t address = address_of(path, offset);
+    uint64_t address = address_of(path, offset);
+    while (address == 0 && run_to_system_call()) // until it is mapped
+        address = address_of(path, offset);
     const auto poke = [this](size_t number, uint64_t value) {
         return ptrace(PTRACE_POKEUSER, child_, offsetof(struct user, u_debugreg) + number * 8,
                       value) == 0;
@@ -155,7 +157,8 @@ void Victim::kill()
 
 void Victim::wait_for_end()
 {
-    expect(!run_to_stop(0) && marks.text[0] == '\0', marks.text);
+    const bool stopped = run_to_stop(0);
+    expect(!stopped && marks.text[0] == '\0', marks.text);
 }
 
 bool can_step(std::string &reason)
