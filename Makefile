@@ -19,7 +19,8 @@ TESTED := $(wildcard csrc/core/*.c csrc/simulators/*.cpp) $(shell for file in cs
     do $(DEPENDENCIES) $$file | grep -q pybind11 || echo $$file; done)
 PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c tests/c/*.cpp)))
 
-.PHONY: help build train play test test-c verify soak models bench bench-full bench-report recovery lint format dist clean
+.PHONY: help build train play test test-c verify soak models \
+    bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz
 .PHONY: crash-states
 .DELETE_ON_ERROR:

@@ -1,4 +1,4 @@
-// probe_row.hpp: `uerl-sim probe` for peers: the same rows and the same work, whatever carries them.
+// probe_row.hpp: `uerl-sim probe` for peers: the same rows and work, whatever carries them.
 //
 // A peer's command line is PROGRAM ENV WIDTH HEIGHT CHANNELS STEP_US WAIT_US [MORE]. Its message is
 // camera uint8[height][width][channels], state float32[64], reward float32, terminated and

@@ -2,8 +2,8 @@
 //
 //   scene_server ENV SCENE
 //
-// Prints its port, serves one client, ends with it. A request: control uint8 (1 step, 2 reset), seed
-// int64, the action arrays' bytes. The answer: the observation arrays' bytes, reward float32,
+// Prints its port, serves one client, ends with it. A request: control uint8 (1 step, 2 reset),
+// seed int64, the action arrays' bytes. The answer: the observation arrays' bytes, reward float32,
 // terminated and truncated uint8. Arrays in the order of the spec, without gaps.
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
@@ -50,7 +50,8 @@ int main(int argc, char **argv)
     std::vector<unsigned char> info(4096), request(4096), answer(1 << 24);
     point(info.data(), group.info, rows.groups[0].info);
     const std::size_t asked = 9 + point(request.data() + 9, group.action, rows.groups[0].action);
-    const std::size_t observed = point(answer.data(), group.observation, rows.groups[0].observation);
+    const std::size_t observed =
+        point(answer.data(), group.observation, rows.groups[0].observation);
     answer.resize(observed + sizeof(float) + 2);
 
     boost::asio::io_context context;

@@ -76,7 +76,8 @@ class Servers:
             subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True)
             for words in arguments
         ]
-        self.said = [process.stdout.readline().strip() for process in self.processes]  # type: ignore
+        outputs = [process.stdout for process in self.processes]
+        self.said = [output.readline().strip() for output in outputs if output is not None]
 
     def close(self, patience_s: float) -> None:
         """Wait for them to end with their connections, then kill."""

@@ -24,7 +24,7 @@ COMMANDS = [command.name for command in app.registered_commands]
 def test_help_lists_every_command(run):
     said = run("--help").stdout
     assert COMMANDS == [
-        *("train", "check", "bench", "describe"),
+        *("train", "check", "bench", "tune", "describe"),
         *("ls", "inspect", "top", "view", "probe", "clean", "doctor"),
     ]
     for command in COMMANDS:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from uerl_shm.cli import bench, check, clean, describe, doctor, ls, probe, top, train, view
+from uerl_shm.cli import bench, check, clean, describe, doctor, ls, probe, top, train, tune, view
 from uerl_shm.cli import inspect as inspect_segment
 from uerl_shm.cli.output import BAD_EXIT, ERROR_EXIT, warn
 from uerl_shm.errors import UerlError
@@ -96,6 +96,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
     "check": check.check,
     "bench": bench.bench,
+    "tune": tune.tune,
     "describe": describe.describe,
     "ls": ls.ls,
     "inspect": inspect_segment.inspect,

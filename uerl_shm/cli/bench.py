@@ -124,6 +124,48 @@ def _step_times(env: VecEnv, batches: list[Any], seconds: float) -> Any:
     return np.array(times)
 
 
+def measure_in_turn(
+    env: VecEnv, spec: EnvSpec, seconds: float, groups: int, policy_s: float
+) -> float:
+    """Return worlds stepped a second, beside a policy that takes ``policy_s`` for all rows.
+
+    Args:
+        env: Reset before.
+        spec: Of its worlds.
+        seconds: How long to step.
+        groups: 1: the policy sees all rows, while all simulators wait. 2: the half of the rows that
+            is done, while the other half's simulators work.
+        policy_s: Busy time of a policy for one batch of all rows; a half takes half of it.
+    """
+    import numpy as np
+
+    from uerl_shm.cli.actions import draw_batch
+
+    actions = draw_batch(spec, env.num_worlds, np.random.default_rng(0))
+    env.reset(seed=0)
+    env.send(actions)
+    least, done = env.num_envs // groups, 0
+    clock = time.perf_counter
+    begin = clock()
+    while clock() - begin < seconds:
+        ids = env.recv(min_envs=least).env_ids
+        done += len(ids)
+        share = len(ids) / env.num_envs
+        end = clock() + policy_s * share
+        while clock() < end:
+            pass
+        env.send(_some(actions, ids), ids)
+    rate = done * env.num_worlds / env.num_envs / (clock() - begin)
+    env.recv()
+    return rate
+
+
+def _some(actions: Any, ids: Any) -> Any:
+    if isinstance(actions, dict):
+        return {name: _some(part, ids) for name, part in actions.items()}
+    return actions[: len(ids)]
+
+
 def _print(found: dict[str, Any]) -> None:
     step = found["step_s"]
     handover = max(found["wait_share"] - found["simulator_share"], 0.0)
