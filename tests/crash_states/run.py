@@ -159,6 +159,8 @@ def main() -> int:
             steps[found["operation"]] = found
             good = found["broken"] == "0" and int(found["instructions"]) > 0
             verdict = "holds" if good else f"BROKEN {found['broken']} times: {found['first']}"
+            if found["missed"] != "0":
+                verdict += f" ({found['missed']} places were not met again)"
             show(found["operation"], found, verdict)
             wrong += [] if good else [found["operation"]]
         for mutant, found in zip(

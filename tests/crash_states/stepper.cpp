@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -29,8 +30,10 @@ Marks &shared_marks()
 [[noreturn]] void live(const std::function<void(Marks &)> &life, Marks &marks)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0)
+    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) {
+        snprintf(marks.text, sizeof marks.text, "PTRACE_TRACEME: %s", strerror(errno));
         _exit(3);
+    }
     try {
         life(marks);
     } catch (const std::exception &error) {
