@@ -10,6 +10,7 @@ half.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
@@ -32,7 +33,7 @@ import uerl_shm
 FOLDER = Path(__file__).parent
 HANG_S = 30.0  # without a batch
 LEAST_RATIO = 0.5  # of the throughput without faults
-NAME = "uerl-soak"
+NAME = f"uerl-soak-{os.getpid()}"
 MORE_RSS = 64 * 2**20  # of a learner, from its first seconds to its end
 
 
