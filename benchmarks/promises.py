@@ -80,7 +80,9 @@ class Promise:
 
     def bound(self) -> str:
         """What was promised, in words."""
-        return f">= {self.least:g}" if self.least is not None else f"<= {self.most:g}"
+        if self.least is not None:
+            return f">= {self.least:g}"
+        return "" if self.most is None else f"<= {self.most:g}"
 
 
 def against(question: str, *peers: str, **facts: Any) -> Callable[[Run], float]:
@@ -106,6 +108,19 @@ def of_ideal(**facts: Any) -> Callable[[Run], float]:
         return float(row["ideal_s"] / row["p50_s"])
 
     return share
+
+
+def ppo_gain(run: Run) -> float:
+    """How many times more env steps a second PPO makes than over websockets."""
+    peer = run.find("ppo", transport=BEST_WEBSOCKETS)["steps_per_s"]
+    return float(run.find("ppo", transport=OURS)["steps_per_s"] / peer)
+
+
+def ppo_share(run: Run) -> float:
+    """The share of PPO's time that a step of as many simulators without work takes."""
+    row = run.find("ppo", transport=OURS)
+    step_s = row["num_envs"] / row["steps_per_s"]
+    return run.median("throughput", transport=OURS, num_envs=row["num_envs"]) / step_s
 
 
 def learner_cpu(run: Run) -> float:
@@ -177,6 +192,10 @@ PROMISES = (
     Promise(
         "cpu_frames", "learner CPU a step, 1280x720x4", "84x84x3, nothing written",
         learner_cpu, most=1.05,
+    ),
+    Promise("ppo_gain", "PPO on apples end to end, env steps/s", C_PLUS_PLUS, ppo_gain),
+    Promise(
+        "ppo_transport_share", "the transport's share of that PPO's step", "", ppo_share, most=0.01
     ),
     Promise(
         "system_calls", "system calls in 10,000 steps, 1 simulator", "",

@@ -13,8 +13,7 @@
 
 #include "simulators/pattern.hpp"
 
-struct Probe
-{
+struct Probe {
     static constexpr std::size_t state_bytes = 64 * sizeof(float);
     static constexpr std::size_t action_bytes = 4 * sizeof(float);
 

@@ -5,17 +5,12 @@
 // Prints its port, serves one client, ends with it. A request: control uint8 (1 step, 2 reset),
 // seed int64, the action arrays' bytes. The answer: the observation arrays' bytes, reward float32,
 // terminated and truncated uint8. Arrays in the order of the spec, without gaps.
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/websocket.hpp>
+#include <algorithm>
 #include <cstring>
-#include <iostream>
 
 #include "scene.hpp"
 #include "uerl_shm/layout.h"
-
-namespace beast = boost::beast;
-using tcp = boost::asio::ip::tcp;
+#include "websocket_door.hpp"
 
 namespace
 {
@@ -53,32 +48,18 @@ int main(int argc, char **argv)
     const std::size_t observed =
         point(answer.data(), group.observation, rows.groups[0].observation);
     answer.resize(observed + sizeof(float) + 2);
+    std::vector<double> parameters;
+    for (const ParameterSpec &parameter : scene->spec().parameters)
+        parameters.push_back(parameter.value);
 
-    boost::asio::io_context context;
-    tcp::acceptor acceptor(context, {boost::asio::ip::address_v4::loopback(), 0});
-    std::cout << acceptor.local_endpoint().port() << std::endl;
-    beast::websocket::stream<tcp::socket> socket(context);
-    acceptor.accept(socket.next_layer());
-    socket.next_layer().set_option(tcp::no_delay(true));
-    socket.accept();
-    socket.binary(true);
-    socket.auto_fragment(false);
-    beast::flat_buffer buffer;
-    beast::error_code error;
-    while (true) {
-        socket.read(buffer, error);
-        if (error || buffer.size() != asked)
-            return 0; // the client has closed
-        std::memcpy(request.data(), buffer.data().data(), asked);
-        buffer.consume(buffer.size());
+    const auto serve = [&](const unsigned char *data,
+                           std::size_t bytes) -> const std::vector<unsigned char> & {
+        std::memcpy(request.data(), data, std::min(bytes, asked));
         std::int64_t seed;
         std::memcpy(&seed, request.data() + 1, sizeof seed);
         if (request[0] == UERL_CONTROL_RESET) {
             if (seed >= 0)
                 random.reseed(static_cast<std::uint64_t>(seed));
-            std::vector<double> parameters;
-            for (const ParameterSpec &parameter : scene->spec().parameters)
-                parameters.push_back(parameter.value);
             world->reset(random, {seed, parameters, false});
         } else {
             world->step(random, rows);
@@ -89,8 +70,7 @@ int main(int argc, char **argv)
         std::memcpy(answer.data() + observed, &reward, sizeof reward);
         answer[observed + 4] = outcome.terminated;
         answer[observed + 5] = outcome.truncated;
-        socket.write(boost::asio::buffer(answer), error);
-        if (error)
-            return 0;
-    }
+        return answer;
+    };
+    serve_websocket(serve);
 }

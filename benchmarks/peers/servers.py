@@ -43,7 +43,7 @@ def program(name: str) -> str:
     if name == "scene":
         scenes = ROOT.glob("csrc/simulators/*.cpp")
         sources += [path for path in scenes if path.stem not in ("main", "run", "lane")]
-    newest = max(path.stat().st_mtime for path in (*sources, FOLDER / "probe_row.hpp"))
+    newest = max(path.stat().st_mtime for path in (*sources, *FOLDER.glob("*.hpp")))
     if target.exists() and target.stat().st_mtime > newest:
         return str(target)
     BUILT.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,7 @@
-// websocket_probe.cpp: `uerl-sim probe` behind a websocket, as well as a websocket can be served.
-//
-// Prints its port, serves one client, ends with it. MORE is `cbor` for messages as UERL has them, a
-// CBOR map of byte strings. No compression, TCP_NODELAY, blocking calls on one connection: nothing
-// stands between the socket and the row but Boost.Beast.
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/websocket.hpp>
-#include <iostream>
-#include <vector>
-
+// websocket_probe.cpp: `uerl-sim probe` behind a websocket. MORE is `cbor` for messages as UERL has
+// them, a CBOR map of byte strings.
 #include "probe_row.hpp"
-
-namespace beast = boost::beast;
-using tcp = boost::asio::ip::tcp;
+#include "websocket_door.hpp"
 
 namespace
 {
@@ -48,30 +37,13 @@ void encode(std::vector<unsigned char> &out, const std::vector<unsigned char> &m
 int main(int argc, char **argv)
 {
     Probe probe(argc, argv);
-    boost::asio::io_context context;
-    tcp::acceptor acceptor(context, {boost::asio::ip::address_v4::loopback(), 0});
-    std::cout << acceptor.local_endpoint().port() << std::endl;
-    beast::websocket::stream<tcp::socket> socket(context);
-    acceptor.accept(socket.next_layer());
-    socket.next_layer().set_option(tcp::no_delay(true));
-    socket.accept();
-    socket.binary(true);
-    socket.auto_fragment(false);
-    socket.write_buffer_bytes(1 << 20);
     const bool cbor = probe.more == "cbor";
-    beast::flat_buffer action;
     std::vector<unsigned char> message(probe.message_bytes()), encoded;
-    beast::error_code error;
-    while (true) {
-        socket.read(action, error);
-        if (error)
-            return 0; // the client has closed
-        action.consume(action.size());
+    serve_websocket([&](const unsigned char *, std::size_t) -> const std::vector<unsigned char> & {
         probe.answer(message.data());
-        if (cbor)
-            encode(encoded, message, probe);
-        socket.write(boost::asio::buffer(cbor ? encoded : message), error);
-        if (error)
-            return 0;
-    }
+        if (!cbor)
+            return message;
+        encode(encoded, message, probe);
+        return encoded;
+    });
 }
