@@ -89,9 +89,9 @@ class Batches {
 
     py::tuple take_and_deliver(const std::vector<uint32_t>& lanes, bool outcome);
     py::tuple deliver(const std::vector<uint32_t>& lanes, bool outcome);
-    py::array rows(const FieldView& field, const std::vector<Run>& runs, const py::object& lease);
+    py::array rows(FieldView& field, const std::vector<Run>& runs, const py::object& lease);
     py::object observation_of(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
-                              const std::vector<std::vector<FieldView>>& fields);
+                              std::vector<std::vector<FieldView>>& fields);
     py::dict info_of(uint32_t group, const std::vector<Run>& runs, const py::object& lease,
                      const Outcome& outcome);
     py::array flags_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count);
@@ -118,6 +118,10 @@ class Batches {
     std::vector<uint32_t> reward_, terminated_, truncated_;  // fields by group
     std::vector<uint32_t> mask_;                             // likewise; UINT32_MAX: none
     std::vector<uint32_t> all_lanes_;
+    // Keys of an info, made once.
+    struct {
+        py::str valid{"valid"}, valid_mask{"_valid"}, mask{"mask"}, mask_mask{"_mask"};
+    } keys_;
     py::dtype bool_ = py::dtype::of<bool>();
     py::dtype reward_dtype_;
     py::array ones_;  // the mask of an info that every row has

@@ -6,6 +6,14 @@
 
 namespace uerl {
 
+namespace {
+
+void put(const py::dict& dict, const py::str& key, const py::object& value) {
+    if (PyDict_SetItem(dict.ptr(), key.ptr(), value.ptr()) != 0) throw py::error_already_set();
+}
+
+}  // namespace
+
 uint32_t Batches::num_rows(uint32_t group, const std::vector<Run>& runs) const {
     uint32_t rows = 0;
     for (const Run& run : runs) rows += run.num_lanes * learner_.rows_per_lane(group);
@@ -13,17 +21,16 @@ uint32_t Batches::num_rows(uint32_t group, const std::vector<Run>& runs) const {
 }
 
 // A view when `lease` is one, else a copy of all runs.
-py::array Batches::rows(const FieldView& field, const std::vector<Run>& runs,
-                        const py::object& lease) {
+py::array Batches::rows(FieldView& field, const std::vector<Run>& runs, const py::object& lease) {
     const uerl_segment& segment = learner_.segment();
     const uint32_t per_lane = learner_.rows_per_lane(field.group);
-    const auto shape = field.with_axes({static_cast<py::ssize_t>(num_rows(field.group, runs))});
+    field.batch_shape[0] = num_rows(field.group, runs);
     if (!lease.is_none())
         return view_of(
-            field, shape,
+            field, field.batch_shape,
             uerl_segment_row(&segment, field.index, runs[0].slot, runs[0].first_lane * per_lane),
             lease, options_.writable);
-    py::array copy = new_array(field.dtype, shape);
+    py::array copy = new_array(field.dtype, field.batch_shape);
     uint8_t* target = static_cast<uint8_t*>(copy.mutable_data());
     for (const Run& run : runs) {
         const uint64_t bytes = field.row_bytes * per_lane * run.num_lanes;
@@ -37,11 +44,11 @@ py::array Batches::rows(const FieldView& field, const std::vector<Run>& runs,
 
 py::object Batches::observation_of(uint32_t group, const std::vector<Run>& runs,
                                    const py::object& lease,
-                                   const std::vector<std::vector<FieldView>>& fields) {
-    const std::vector<FieldView>& own = fields[group];
+                                   std::vector<std::vector<FieldView>>& fields) {
+    std::vector<FieldView>& own = fields[group];
     if (own.size() == 1) return rows(own[0], runs, lease);
     py::dict all;
-    for (const FieldView& field : own) all[field.key] = rows(field, runs, lease);
+    for (FieldView& field : own) put(all, field.key, rows(field, runs, lease));
     return all;
 }
 
@@ -54,13 +61,13 @@ py::dict Batches::info_of(uint32_t group, const std::vector<Run>& runs, const py
                           const Outcome& outcome) {
     py::dict info;
     const py::ssize_t count = num_rows(group, runs);
-    for (const FieldView& field : infos_[group]) {
-        info[field.key] = rows(field, runs, lease);
-        info[field.mask_key] = present_mask(count);
+    for (FieldView& field : infos_[group]) {
+        put(info, field.key, rows(field, runs, lease));
+        put(info, field.mask_key, present_mask(count));
     }
     if (mask_[group] != UINT32_MAX) {
-        info["mask"] = outcome.present;
-        info["_mask"] = present_mask(count);
+        put(info, keys_.mask, outcome.present);
+        put(info, keys_.mask_mask, present_mask(count));
     }
     return info;
 }
@@ -93,7 +100,7 @@ void copy_flags(uint8_t* target, const uint8_t* source, size_t count) {
 py::array Batches::flags_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count) {
     const uerl_segment& segment = learner_.segment();
     const uint32_t per_lane = learner_.rows_per_lane(segment.fields[field].group);
-    py::array flags = new_array(bool_, {count});
+    py::array flags = new_array(bool_, count);
     uint8_t* target = static_cast<uint8_t*>(flags.mutable_data());
     for (const Run& run : runs) {
         const size_t rows_of_run = static_cast<size_t>(run.num_lanes) * per_lane;
@@ -109,7 +116,7 @@ py::array Batches::rewards_of(uint32_t field, const std::vector<Run>& runs, py::
     const bool source_wide = segment.fields[field].dtype == UERL_DTYPE_FLOAT64;
     const bool wide = options_.wide_rewards;
     const uint32_t per_lane = learner_.rows_per_lane(segment.fields[field].group);
-    py::array rewards = new_array(reward_dtype_, {count});
+    py::array rewards = new_array(reward_dtype_, count);
     uint8_t* target = static_cast<uint8_t*>(rewards.mutable_data());
     for (const Run& run : runs) {
         const size_t rows_of_run = static_cast<size_t>(run.num_lanes) * per_lane;
@@ -167,7 +174,7 @@ void Batches::add_final(uint32_t group, const std::vector<Run>& runs, const py::
     const auto* a = static_cast<const uint8_t*>(outcome.terminated.data());
     const auto* b = static_cast<const uint8_t*>(outcome.truncated.data());
     const py::ssize_t count = outcome.terminated.size();
-    py::array done = new_array(bool_, {count});
+    py::array done = new_array(bool_, count);
     auto* either = static_cast<uint8_t*>(done.mutable_data());
     bool any = false;
     for (py::ssize_t i = 0; i < count; i++) any |= (either[i] = a[i] | b[i]) != 0;
@@ -175,7 +182,7 @@ void Batches::add_final(uint32_t group, const std::vector<Run>& runs, const py::
     info["final_obs"] = observation_of(group, runs, lease, finals_);
     info["_final_obs"] = done;
     py::dict final_info;
-    for (const FieldView& field : final_infos_[group]) {
+    for (FieldView& field : final_infos_[group]) {
         final_info[field.key] = rows(field, runs, lease);
         final_info[field.mask_key] = done;
     }
@@ -211,15 +218,15 @@ py::object Batches::lease_of(const std::vector<Run>& runs, uint64_t num_rows_in_
 // info["valid"], and in the batch in which simulators were given up info["lost"]: why.
 void Batches::add_validity(uint32_t group, const std::vector<uint32_t>& lanes, py::ssize_t count,
                            py::dict& info) {
-    info["_valid"] = present_mask(count);
+    put(info, keys_.valid_mask, present_mask(count));
     if (!learner_.any_filled()) {
-        info["valid"] = present_mask(count);
+        put(info, keys_.valid, present_mask(count));
         return;
     }
-    py::array valid = new_array(bool_, {count});
+    py::array valid = new_array(bool_, count);
     auto* flags = static_cast<uint8_t*>(valid.mutable_data());
     py::list reasons;
-    py::array lost = new_array(bool_, {count});
+    py::array lost = new_array(bool_, count);
     auto* lost_flags = static_cast<uint8_t*>(lost.mutable_data());
     bool any_lost = false;
     const uint32_t agents = learner_.segment().groups[group].rows_per_env;
@@ -232,7 +239,7 @@ void Batches::add_validity(uint32_t group, const std::vector<uint32_t>& lanes, p
             reasons.append(loss.empty() ? py::object(py::none()) : py::object(py::str(loss)));
         }
     }
-    info["valid"] = valid;
+    put(info, keys_.valid, valid);
     if (!any_lost) return;
     info["lost"] = py::module_::import("numpy").attr("array")(reasons, py::dtype("O"));
     info["_lost"] = lost;
@@ -249,6 +256,17 @@ py::tuple Batches::take_and_deliver(const std::vector<uint32_t>& lanes, bool out
     }
 }
 
+namespace {
+
+// What a batch is of one group.
+struct Part {
+    py::object observation;
+    Outcome outcome;
+    py::dict info;
+};
+
+}  // namespace
+
 // The rows that were taken last, of these lanes.
 py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     const std::vector<Run> runs = learner_.runs_of(lanes);
@@ -261,34 +279,34 @@ py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
         learner_.count_delivery(
             num_rows_in_all, runs.size() == 1 && lanes.size() == all_lanes_.size(), runs[0].slot);
     }
-    std::vector<py::object> parts[5];
+    std::vector<Part> parts;
+    parts.reserve(num_groups_);
     for (uint32_t group = 0; group < num_groups_; group++) {
         const Outcome& own = outcomes[group];
-        py::dict info = info_of(group, runs, lease, own);
-        if (options_.tells_valid) add_validity(group, lanes, num_rows(group, runs), info);
-        parts[0].push_back(observation_of(group, runs, lease, observations_));
-        if (outcome) {
-            if (learner_.autoreset_mode() == UERL_AUTORESET_SAME_STEP)
-                add_final(group, runs, lease, own, info);
-            if (rollout_) record_outcome(group, own);
-            parts[1].push_back(own.reward);
-            parts[2].push_back(own.terminated);
-            parts[3].push_back(own.truncated);
-        }
-        parts[4].push_back(std::move(info));
+        Part part{observation_of(group, runs, lease, observations_), own,
+                  info_of(group, runs, lease, own)};
+        if (options_.tells_valid) add_validity(group, lanes, num_rows(group, runs), part.info);
+        if (outcome && learner_.autoreset_mode() == UERL_AUTORESET_SAME_STEP)
+            add_final(group, runs, lease, own, part.info);
+        if (outcome && rollout_) record_outcome(group, own);
+        parts.push_back(std::move(part));
     }
     if (rollout_ && outcome) rollout_->done++;
     learner_.forget_losses(lanes);
-    const auto whole = [&](const std::vector<py::object>& part) -> py::object {
-        if (num_groups_ == 1) return part[0];
+    const auto whole = [&](auto member) -> py::object {
+        if (num_groups_ == 1) return member(parts[0]);
         py::dict named;
         for (uint32_t group = 0; group < num_groups_; group++)
-            named[py::str(group_names_[group])] = part[group];
+            named[py::str(group_names_[group])] = member(parts[group]);
         return named;
     };
-    if (!outcome) return py::make_tuple(whole(parts[0]), whole(parts[4]));
-    return py::make_tuple(whole(parts[0]), whole(parts[1]), whole(parts[2]), whole(parts[3]),
-                          whole(parts[4]));
+    const py::object observation = whole([](const Part& part) { return part.observation; });
+    const py::object info = whole([](const Part& part) -> py::object { return part.info; });
+    if (!outcome) return py::make_tuple(observation, info);
+    return py::make_tuple(
+        observation, whole([](const Part& part) -> py::object { return part.outcome.reward; }),
+        whole([](const Part& part) -> py::object { return part.outcome.terminated; }),
+        whole([](const Part& part) -> py::object { return part.outcome.truncated; }), info);
 }
 
 }  // namespace uerl

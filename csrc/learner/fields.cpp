@@ -51,9 +51,11 @@ std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role) {
                          py::str("_" + key),
                          numpy_dtype(field.dtype),
                          {},
-                         field.row_stride});
+                         field.row_stride,
+                         {}});
         for (uint32_t axis = 0; axis < field.num_dims; axis++)
             views.back().shape.push_back(static_cast<py::ssize_t>(field.shape[axis]));
+        views.back().batch_shape = views.back().with_axes({0});
     }
     return views;
 }
@@ -61,13 +63,13 @@ std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role) {
 namespace {
 
 // data null: NumPy allocates. Steals nothing; `dtype` stays the caller's.
-py::array make_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape, void* data,
+py::array make_array(const py::dtype& dtype, size_t num_axes, const py::ssize_t* shape, void* data,
                      int flags) {
     const py::detail::npy_api& numpy = py::detail::npy_api::get();
     static_assert(sizeof(Py_intptr_t) == sizeof(py::ssize_t), "NumPy's axes are ssize_t");
     PyObject* array = numpy.PyArray_NewFromDescr_(
-        numpy.PyArray_Type_, dtype.inc_ref().ptr(), static_cast<int>(shape.size()),
-        reinterpret_cast<const Py_intptr_t*>(shape.data()), nullptr, data, flags, nullptr);
+        numpy.PyArray_Type_, dtype.inc_ref().ptr(), static_cast<int>(num_axes),
+        reinterpret_cast<const Py_intptr_t*>(shape), nullptr, data, flags, nullptr);
     if (array == nullptr) throw py::error_already_set();
     return py::reinterpret_steal<py::array>(array);
 }
@@ -75,7 +77,11 @@ py::array make_array(const py::dtype& dtype, const std::vector<py::ssize_t>& sha
 }  // namespace
 
 py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape) {
-    return make_array(dtype, shape, nullptr, 0);
+    return make_array(dtype, shape.size(), shape.data(), nullptr, 0);
+}
+
+py::array new_array(const py::dtype& dtype, py::ssize_t count) {
+    return make_array(dtype, 1, &count, nullptr, 0);
 }
 
 py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape, uint8_t* data,
@@ -83,7 +89,7 @@ py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape,
     using Api = py::detail::npy_api;
     const int flags = Api::NPY_ARRAY_C_CONTIGUOUS_ | Api::NPY_ARRAY_ALIGNED_ |
                       (writable ? Api::NPY_ARRAY_WRITEABLE_ : 0);
-    py::array array = make_array(field.dtype, shape, data, flags);
+    py::array array = make_array(field.dtype, shape.size(), shape.data(), data, flags);
     Api::get().PyArray_SetBaseObject_(array.ptr(), base.inc_ref().ptr());
     return array;
 }

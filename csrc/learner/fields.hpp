@@ -27,6 +27,7 @@ struct FieldView {
     py::dtype dtype;
     std::vector<py::ssize_t> shape;  // of one row
     uint64_t row_bytes;
+    std::vector<py::ssize_t> batch_shape;  // of the last batch: its rows, then `shape`
 
     // Shape with leading axes before the row's own.
     std::vector<py::ssize_t> with_axes(std::initializer_list<py::ssize_t> leading) const;
@@ -36,6 +37,7 @@ std::vector<FieldView> fields_of(const uerl_segment& segment, uint32_t role);
 
 // A new array of its own in C order. Goes straight to NumPy: this is on the path of every step.
 py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
+py::array new_array(const py::dtype& dtype, py::ssize_t count);
 
 // An array over memory that `base` keeps alive; Python may not write to it unless `writable`.
 py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape, uint8_t* data,
