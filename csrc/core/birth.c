@@ -249,6 +249,8 @@ int uerl_segment_create(struct uerl_segment *segment, const char *name,
     struct stat file;
     error = copy_tables(segment, header, groups, fields);
     if (error == UERL_OK)
+        segment->header.file_mode = mode;
+    if (error == UERL_OK)
         error = fill(segment, fd, text, mode, gid);
     if (error == UERL_OK && fstat(fd, &file) != 0)
         error = uerl_fail_errno("segment %s cannot be examined", name);

@@ -67,7 +67,12 @@ static int check_file(int fd, const char *path, struct stat *file)
     struct statfs mount;
     if (fstat(fd, file) != 0 || fstatfs(fd, &mount) != 0)
         return uerl_fail_errno("segment %s cannot be examined", path);
-    if (!S_ISREG(file->st_mode) || mount.f_type != TMPFS_MAGIC)
+    if (!S_ISREG(file->st_mode))
+        return uerl_fail(UERL_E_LAYOUT,
+                         "%s is not a regular file, expected a segment of uerl_shm: choose another "
+                         "name",
+                         path);
+    if (mount.f_type != TMPFS_MAGIC)
         return uerl_fail(UERL_E_LAYOUT,
                          "%s is not a regular file on tmpfs: mount tmpfs at " UERL_SHM_DIRECTORY,
                          path);
@@ -76,7 +81,7 @@ static int check_file(int fd, const char *path, struct stat *file)
                          "%s has %lld bytes, expected at least %d: this is no segment "
                          "of uerl_shm; choose another name",
                          path, (long long)file->st_size, UERL_HEADER_BYTES);
-    return UERL_OK;
+    return uerl_segment_check_doors(fd, path, file);
 }
 
 int uerl_segment_map(struct uerl_segment *segment, int fd, uint64_t bytes, bool read_only)
@@ -99,7 +104,9 @@ int uerl_segment_map(struct uerl_segment *segment, int fd, uint64_t bytes, bool 
 
 static int open_and_map(struct uerl_segment *segment, const char *path, bool read_only)
 {
-    const int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC);
+    /* O_NONBLOCK: a FIFO of that name is refused, not waited for. */
+    const int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    const int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | flags);
     if (fd < 0)
         return open_failed(path);
     struct stat file;
@@ -139,9 +146,10 @@ static int open_lock(struct uerl_segment *segment, const char *path)
     struct stat file;
     if (fstat(segment->lock_fd, &file) != 0)
         return uerl_fail_errno("segment %s cannot be examined", path);
-    if (segment->inode == 0) {
+    if (segment->inode == 0) { /* adopted: the engine opened it, and looked at nothing */
         segment->device = file.st_dev;
         segment->inode = file.st_ino;
+        return uerl_segment_check_doors(segment->lock_fd, path, &file);
     } else if (file.st_dev != segment->device || file.st_ino != segment->inode) {
         return uerl_fail(UERL_E_NOT_FOUND, "segment %s was replaced while it was opened: try again",
                          path);

@@ -57,6 +57,7 @@ static bool is_equal(struct verdict *verdict, const struct small_spec *spec)
 {
     struct uerl_header expected = spec->header;
     verdict->header.run_id = expected.run_id;
+    verdict->header.file_mode = expected.file_mode;
     memcpy(verdict->header.reserved_identity, expected.reserved_identity,
            sizeof expected.reserved_identity);
     return memcmp(&verdict->header, &expected, sizeof expected) == 0 &&

@@ -40,6 +40,17 @@ def test_where_there_is_no_learner_yet_it_waits():
     assert ask(name, 0) == (WELL, f"lane 0 of segment {name}: waiting: there is no learner yet\n")
 
 
+def test_a_fifo_of_that_name_is_refused_not_waited_for():
+    name = f"uerl-probe-{os.getpid()}"
+    os.mkfifo(f"/dev/shm/{name}", 0o600)
+    try:
+        code, said = ask(name, 0)
+    finally:
+        os.unlink(f"/dev/shm/{name}")
+    assert code == UNKNOWN
+    assert "is not a regular file, expected a segment" in said
+
+
 def test_a_simulator_is_healthy_while_it_steps_and_while_it_waits(make):
     env = make(2)
     env.reset(seed=0)
@@ -118,6 +129,7 @@ def test_a_segment_that_is_none_and_a_lane_that_is_none_are_told(make):
     assert f"lane is 7, segment {env.segment_name} has lanes 0 to 0" in said
     path = Path(f"/dev/shm/uerl-probe-{os.getpid()}")
     path.write_bytes(b"x" * 10000)
+    path.chmod(0o600)
     try:
         code, said = ask(path.name, 0)
     finally:

@@ -158,7 +158,8 @@ struct uerl_header {
     uint64_t slot_epochs_offset; /* uint32_t[num_slots], odd while the slot is being filled */
     uint64_t lanes_offset;
     uint64_t lane_bytes;
-    uint8_t reserved_identity[136];
+    uint32_t file_mode; /* permission bits that the learner was asked to give the file */
+    uint8_t reserved_identity[132];
 
     /* The learner's words. */
     uint32_t
