@@ -22,6 +22,7 @@ from uerl_shm.launcher_command import (
 )
 from uerl_shm.launcher_logs import last_lines
 from uerl_shm.launcher_process import KILL_TIMEOUT_S, SimulatorProcess
+from uerl_shm.launcher_unreal import check_unreal_user
 from uerl_shm.spec import EnvSpec
 
 MAX_SPEC_BYTES = 1 << 26  # UERL_MAX_TEXT_BYTES
@@ -61,6 +62,7 @@ def describe(
     """
     user = resolve_user(run_as_user, run_as_group)
     argv = resolve_command(simulator, 0, "describe", environ=environ, cwd=cwd)
+    check_unreal_user(argv, user)
     variables = environment(environ, user)
     key = fingerprint(argv, variables, cwd)
     spec = None if key is None else _cache.load(key)

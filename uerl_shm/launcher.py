@@ -21,6 +21,7 @@ from uerl_shm.launcher_command import (
 )
 from uerl_shm.launcher_logs import Logs, last_lines
 from uerl_shm.launcher_process import KILL_TIMEOUT_S, ExitStatus, SimulatorProcess
+from uerl_shm.launcher_unreal import check_unreal_user
 
 __all__ = ["ExitStatus", "Launcher", "Simulator", "describe", "resolve_command"]
 
@@ -62,7 +63,8 @@ class Launcher:
             run_as_group: Name or number of their group; default: the user's.
 
         Raises:
-            SpecError: The command, the environment, the user or the group is wrong.
+            SpecError: The command, the environment, the user or the group is wrong; or it is a
+                program of Unreal Engine, which refuses to run as root.
             SimulatorNotFound: The executable does not exist.
             UerlError: The log folder belongs to somebody else.
         """
@@ -74,6 +76,8 @@ class Launcher:
             resolve_command(simulator, lane, name, environ=environ, cwd=cwd)
             for lane in range(num_lanes)
         ]
+        for command in self._commands:
+            check_unreal_user(command, self._user)
         self._family = _Family(Logs(log_dir, name))
         self._finalizer = weakref.finalize(self, self._family.end, 0.0)
 
