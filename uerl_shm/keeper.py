@@ -19,6 +19,7 @@ __all__ = ["Keeper", "Patience"]
 
 _LOG = logging.getLogger("uerl_shm")
 _TICK_S = 0.02
+_PAUSE_S = 1.0  # longer between two ticks: this process was stopped
 _WINDOW_S = 600.0  # of max_restarts
 _BACKOFF_S = 1.0  # before the second restart; then twice as long each time
 _LONGEST_BACKOFF_S = 30.0
@@ -149,6 +150,7 @@ class Keeper:
             self._thread.start()
 
     def _loop(self) -> None:
+        before = time.monotonic()
         while not self._closed.wait(_TICK_S):
             with self._lock:
                 open_cases = [
@@ -158,6 +160,10 @@ class Keeper:
                     self._thread = None
                     return
                 now = time.monotonic()
+                if now - before > _PAUSE_S:  # we stood still: nobody else had a chance either
+                    for _, case in open_cases:
+                        case.due += now - before
+                before = now
                 todo = [self._attend_to(lane, case, now) for lane, case in open_cases]
             for work in filter(None, todo):
                 work()  # without the lock: the learner's step may ask for it meanwhile
@@ -170,11 +176,12 @@ class Keeper:
                 if launcher.poll(lane) is None and now < case.due:
                     return None  # its lock is free, its exit status on the way
                 case.text += f"\n{launcher.report(lane)}"
-            _LOG.warning("%s\nlane %d: %s", case.text, lane, self._plan_restart(case, now))
+            self._tell(lane, case, case.text, now)
         elif case.state == "late" and now > case.due:
-            case.restarts.clear()  # it ran for long
-            _LOG.warning("lane %d: %s", lane, "fenced; " + self._plan_restart(case, now))
-            self._core.fence(lane)
+            if not self._core.fence(lane):  # it answered; the learner has yet to look
+                case.due = now + self._patience.kill_after_s
+                return None
+            self._tell(lane, case, "fenced", now)
             return None if launcher is None else partial(launcher.kill, lane)
         elif launcher is None:
             return None
@@ -183,18 +190,24 @@ class Keeper:
             case.state, case.due = "starting", now + self._patience.startup_timeout_s
             return partial(self._restart, launcher, lane, case)
         elif case.state == "starting" and (launcher.poll(lane) is not None or now > case.due):
-            report = launcher.report(lane)
-            _LOG.error("%s\nlane %d: %s", report, lane, self._plan_restart(case, now))
+            if launcher.poll(lane) is None and self._core.has_successor(lane):
+                return None  # it is there; the learner has yet to look
+            self._tell(lane, case, launcher.report(lane), now)
             return partial(launcher.kill, lane)
         return None
 
     def _restart(self, launcher: Launcher, lane: int, case: _Case) -> None:
         try:
             launcher.restart(lane)
-        except UerlError as error:
+        except (UerlError, OSError) as error:  # such as a full disk, or no file descriptors
             with self._lock:
-                plan = self._plan_restart(case, time.monotonic())
-            _LOG.error("lane %d: %s: %s", lane, error, plan)
+                self._tell(lane, case, str(error), time.monotonic())
+
+    def _tell(self, lane: int, case: _Case, text: str, now: float) -> None:
+        """Say what happened, and what is done about it."""
+        plan = self._plan_restart(case, now)
+        say = _LOG.error if case.state == "given up" else _LOG.warning
+        say("%s\nlane %d: %s", text, lane, plan)
 
     # Too few rows -------------------------------------------------------------------------------
 

@@ -46,12 +46,12 @@ class Logs:
 
 
 def last_lines(path: Path, lines: int) -> str:
-    """Return the last lines of a text file, without the final newline; "" if there is no file."""
+    """Return the last lines of a text file, without the final newline; "" if it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LAST_BYTES))
             text = file.read().decode(errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
 

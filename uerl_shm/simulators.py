@@ -10,6 +10,7 @@ from uerl_shm.errors import LayoutMismatch, SimulatorLost, StepTimeout, UerlErro
 from uerl_shm.keeper import Keeper
 
 _POLL_S = 0.003
+_BINDING = 1  # UERL_LANE_BINDING
 _REFUSED = 3  # UERL_LANE_REFUSED
 _GRACE_S = 5.0
 
@@ -125,11 +126,11 @@ class Simulators:
 
     def _missing(self, attached: list[bool], timeout_s: float) -> str:
         lanes = [lane for lane in range(self._num_lanes) if not attached[lane]]
-        listed = ", ".join(map(str, lanes[:8])) + (", ..." if len(lanes) > 8 else "")
         text = (
             f"{self._num_lanes - len(lanes)} of {self._num_lanes} simulators attached to segment "
-            f"{self._name} in {timeout_s:g} s, missing: lane {listed}: "
+            f"{self._name} in {timeout_s:g} s, missing: lane {_listed(lanes)}: "
         )
+        text += self._squatted(lanes)
         if self.launcher is None:
             return text + (
                 f"start them with UERL_SHM_NAME={self._name} where they share /dev/shm with this "
@@ -137,6 +138,20 @@ class Simulators:
             )
         return (
             text + "raise startup_timeout_s=, or read their logs\n" + self.launcher.report(lanes[0])
+        )
+
+    def _squatted(self, lanes: list[int]) -> str:
+        """Say which lanes are locked, though nobody there says that it is a simulator."""
+        held = [
+            lane
+            for lane in lanes
+            if self._core.lane_locked(lane) and self._core.lane_state(lane) != _BINDING
+        ]
+        if not held:
+            return ""
+        return (
+            f"lane {_listed(held)} is held by somebody who never registered: end the process that "
+            f"locks /dev/shm/{self._name} (`fuser` names it), or choose another name; "
         )
 
     def explain(self, lane: int, text: str) -> str:
@@ -165,7 +180,13 @@ class Simulators:
 
     def close(self) -> None:
         """End the simulators that were started; the segment is closed, so most just leave."""
-        self._keeper.close()
         self._core = None  # the memory goes with the last array over it, not with the env
-        if self.launcher is not None:
-            self.launcher.close(_GRACE_S)
+        try:
+            self._keeper.close()
+        finally:  # whatever interrupts us: no simulator is left behind
+            if self.launcher is not None:
+                self.launcher.close(_GRACE_S)
+
+
+def _listed(lanes: list[int]) -> str:
+    return ", ".join(map(str, lanes[:8])) + (", ..." if len(lanes) > 8 else "")

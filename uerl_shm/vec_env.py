@@ -319,7 +319,8 @@ class VecEnv(VectorEnv):
         for group in groups:
             own = info[group.name] if len(groups) > 1 else info
             rows = np.repeat(worlds, group.agents)
-            own.update({key: rows for key in own if key.startswith("_")})
+            told = ("_valid", "_lost")  # of every row, reset or not
+            own.update({key: rows for key in own if key.startswith("_") and key not in told})
 
     def rollout(self, num_steps: int) -> Rollout:
         """Record the next ``num_steps`` steps as [T, rows, ...] arrays; see `Rollout`."""

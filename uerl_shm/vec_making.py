@@ -140,7 +140,14 @@ def create_core(
     torch: bool,
     copy: bool,
 ) -> Any:
-    """Create the segment; return the learner that owns it."""
+    """Create the segment; return the learner that owns it.
+
+    Raises:
+        SpecError: ``min_valid`` is more than there are rows.
+    """
+    most = rows.num_worlds * sum(group.agents for group in spec.groups)
+    if isolation.min_valid > most:
+        raise SpecError(f"min_valid is {isolation.min_valid}, expected at most the {most} rows")
     mode = autoreset_mode.value
     launch = {"autoreset_mode": mode, "envs_per_simulator": rows.worlds_per_lane}
     return _core.Learner(

@@ -197,6 +197,7 @@ void Batches::throw_timeout(uint32_t need, double timeout_s) {
 }
 
 void Batches::wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s) {
+    int64_t paused_ns = learner_.paused_ns();
     for (int64_t slice_ns = 0;;) {
         slice_ns =
             uerl_wait_next_slice(slice_ns, std::min(deadline_ns, learner_.next_deadline_ns()));
@@ -208,6 +209,9 @@ void Batches::wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s) 
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         learner_.check_failures();
         if (learner_.num_ready() >= need) return;
+        // A pause of our own puts off both deadlines, so that late comes before timed out.
+        if (deadline_ns != INT64_MAX) deadline_ns += learner_.paused_ns() - paused_ns;
+        paused_ns = learner_.paused_ns();
         if (uerl_now_ns() >= deadline_ns) throw_timeout(need, timeout_s);
     }
 }
@@ -228,9 +232,11 @@ void Batches::wait(uint32_t need, double timeout_s) {
 
 // What happened to simulators, told where nothing is half done.
 void Batches::tell_events() {
-    if (!learner_.has_events()) return;
-    for (const Event& event : learner_.take_events())
+    while (learner_.has_events()) {
+        const Event event = learner_.first_event();
         on_event_(event.lane, static_cast<uint32_t>(event.change), event.text);
+        learner_.forget_first_event();  // told: what raises is told again
+    }
 }
 
 bool Batches::has_enough_rows() const {

@@ -156,7 +156,9 @@ void define_learner(py::module_& module) {
         .def("pending", [](Batches& self, uint32_t lane) { return self.learner().pending(lane); })
         .def("look_for_returns", [](Batches& self) { self.learner().look_for_returns(); })
         .def("rows_served", [](Batches& self) { return self.learner().num_rows_served(); })
-        .def("fence", [](Batches& self, uint32_t lane) { self.learner().fence(lane); })
+        .def("fence", [](Batches& self, uint32_t lane) { return self.learner().fence(lane); })
+        .def("has_successor",
+             [](Batches& self, uint32_t lane) { return self.learner().has_successor(lane); })
         .def("stats", &stats_of)
         .def("fields", [](Batches& self) { return fields_as_dicts(self.learner().segment()); })
         .def_property_readonly("segment_bytes",

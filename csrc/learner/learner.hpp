@@ -101,6 +101,8 @@ struct Lane {
     bool barred = false;       // masked until its lock is free: what it writes is not believed
     uint32_t result_slot = 0;  // where the rows stand that are ready
     uint32_t violations = 0;   // impossible values, in this generation
+    uint64_t alive = 0;        // of its simulator's watch, when last looked at
+    int64_t moved_ns = 0;      // when that had changed
     int64_t sent_ns = 0;       // when the last command was sent
     uint32_t messages_seen = 0;
     uint32_t messages_sent = 0;
@@ -166,10 +168,14 @@ class Learner {
     const std::string& loss(uint32_t lane) const { return losses_[lane]; }  // since the last batch
     uint32_t num_rows_served() const;  // rows of lanes that have a simulator
     void look_for_returns();           // takes in what masked lanes' simulators did
-    void fence(uint32_t lane);         // tells a masked lane's simulator to leave
+    // Tells a late lane's simulator to leave; false: it has answered by now, or is gone.
+    bool fence(uint32_t lane);
+    bool has_successor(uint32_t lane) const;  // of a lane whose simulator was lost: is one ready?
+    int64_t paused_ns() const { return paused_ns_; }         // by how much deadlines were put off
     void forget_losses(const std::vector<uint32_t>& lanes);  // they were told
     bool has_events() const { return !events_.empty(); }
-    std::vector<Event> take_events();  // what happened since the last call
+    const Event& first_event() const { return events_.front(); }  // what happened, in order
+    void forget_first_event() { events_.erase(events_.begin()); }
     int64_t next_deadline_ns() const;  // when the first pending lane is late; INT64_MAX: never
 
     // Waiting. need: ready lanes wanted. All may be called again and again.
@@ -196,6 +202,7 @@ class Learner {
     // Notes the outcome of delivered rows: done flags, normalised, for each row of the lane's envs.
     void note_outcome(uint32_t env, bool ended) {
         if (!skipped_[env]) ended_[env] = ended;
+        owes_[env] = 0;
     }
     void count_delivery(uint64_t rows, bool whole, uint32_t slot);
 
@@ -215,7 +222,11 @@ class Learner {
     bool poll(uint32_t lane);
     void check_corrupt() const;
     void check_lost();
+    void note_look();
+    std::string life_of(const Lane& lane) const;
     void mask_missing();
+    void mask_corrupt(uint32_t lane);
+    bool is_running(uint32_t env) const;
     void mask(uint32_t lane, Change change, const std::string& text);
     void drop_outstanding(Lane& lane);
     void fill_in(uint32_t lane, uint32_t slot, bool is_new, bool in_place = false);
@@ -224,7 +235,7 @@ class Learner {
     void zero_env(uint32_t env, uint32_t slot);
     void say_late(uint32_t lane, uint32_t generation);
     void take_late_results(uint32_t lane);
-    void adopt(uint32_t lane, uint32_t generation);
+    void adopt(uint32_t lane);
     void unmask(uint32_t lane);
     bool has_left(uint32_t lane) const;
     std::string name_of(uint32_t lane) const;
@@ -263,13 +274,15 @@ class Learner {
     std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
     std::vector<uint32_t> taken_;        // lanes that the last take() made idle
     std::vector<uint8_t> ended_, started_, was_reset_, skipped_, filled_;  // of each env
-    std::vector<std::string> losses_;                                      // of each lane
+    std::vector<uint8_t> owes_;        // of each env: an episode was cut off, which nobody was told
+    std::vector<std::string> losses_;  // of each lane
     std::vector<Event> events_;
     std::vector<std::pair<uint32_t, uint32_t>> final_fields_;  // a field, its final one
     uint32_t num_masked_ = 0;                                  // lanes
     uint32_t num_filled_ = 0;                                  // envs
     int64_t step_deadline_ns_ = INT64_MAX;
     int64_t looked_ns_ = 0;   // when somebody looked at the lanes last
+    int64_t paused_ns_ = 0;   // how long nobody did although somebody should have
     int64_t checked_ns_ = 0;  // when check_failures() did
     int64_t whole_ns_ = 0;    // when the file was looked at
     bool masks_ = false;

@@ -17,6 +17,7 @@ namespace uerl {
 namespace {
 
 constexpr uint32_t kMostViolations = 3;                 // then a lane's words are believed no more
+constexpr int64_t kStillNs = INT64_C(300000000);        // three ticks of a simulator's watch
 constexpr int64_t kCheckNs = INT64_C(100000000);        // between two checks, at most
 constexpr int64_t kWholeNs = INT64_C(1000000000);       // between two looks at the file
 constexpr int64_t kLongestLookNs = INT64_C(600000000);  // longer between two looks: we stood still
@@ -40,6 +41,7 @@ void Learner::mask(uint32_t index, Change change, const std::string& text) {
     const bool may_write = change == Change::late || change == Change::corrupt;
     const bool in_place =
         lane.slot == lane.target || (lane.outstanding == 2 && lane.slot == lane.overtaken);
+    const uint64_t committed = lane.sequence - lane.outstanding;
     (change == Change::late ? stats.late : stats.lost)++;
     outstanding_.erase(std::remove(outstanding_.begin(), outstanding_.end(), index),
                        outstanding_.end());
@@ -47,10 +49,13 @@ void Learner::mask(uint32_t index, Change change, const std::string& text) {
     lane.masked = true;
     lane.back = false;
     lane.barred = change == Change::corrupt;
-    if (change == Change::late) say_late(index, lane.generation);
+    if (may_write) say_late(index, lane.generation);
+    if (change == Change::corrupt) {  // nobody can tell what it will do next: it is to leave
+        store_relaxed_u32(&uerl_segment_commands(&segment(), index)->fence, lane.generation);
+    }
     num_masked_++;
-    losses_[index] = text;
-    events_.push_back({index, change, text});
+    losses_[index] = text + "; its last committed step was command " + std::to_string(committed);
+    events_.push_back({index, change, losses_[index]});
     fill_in(index, may_write ? slot_to_fill(index, UINT32_MAX) : lane.target, true, in_place);
 }
 
@@ -75,14 +80,14 @@ void Learner::fill_in(uint32_t index, uint32_t slot, bool is_new, bool in_place)
     begin_fill(slot);
     const uint32_t first = index * envs_per_lane();
     for (uint32_t env = first; env < first + envs_per_lane(); env++) {
-        const bool truncated =
-            is_new && started_[env] && !ended_[env] && !filled_[env] && !was_reset_[env];
+        const bool truncated = owes_[env] || (is_new && is_running(env));
+        owes_[env] = truncated && skipped_[env];  // a reset's batch has no outcome to say it in
         if (lane.has_rows && (!in_place || skipped_[env]))
             copy_env(env, lane.slot, slot);
         else
             zero_env(env, slot);
         write_outcome(env, slot, truncated);
-        if (truncated) copy_final(env, slot);
+        if (truncated && !memory_->slots.held(slot)) copy_final(env, slot);
         was_reset_[env] = 0;
         skipped_[env] = 0;
         set_filled(env, true);
@@ -93,6 +98,12 @@ void Learner::fill_in(uint32_t index, uint32_t slot, bool is_new, bool in_place)
     if (lane.ready) return;
     lane.ready = true;
     ready_.push_back(index);
+}
+
+// Is an episode of this env cut off now?
+bool Learner::is_running(uint32_t env) const {
+    const bool ended = ended_[env] && autoreset_mode() != UERL_AUTORESET_SAME_STEP;
+    return started_[env] && !ended && !filled_[env] && !was_reset_[env];
 }
 
 void Learner::write_outcome(uint32_t env, uint32_t slot, bool truncated) {
@@ -166,14 +177,33 @@ int64_t Learner::next_deadline_ns() const {
     return first_ns;
 }
 
-void Learner::mask_missing() {
+// Stopped, or busy elsewhere, for long: then silence says little about the simulators.
+void Learner::note_look() {
     const int64_t now_ns = uerl_now_ns();
-    // Stopped, or busy elsewhere, for long: then silence says nothing about the simulators.
-    const int64_t gap_ns = now_ns - looked_ns_;
-    looked_ns_ = checked_ns_ = now_ns;
+    const int64_t most_ns = std::min(kLongestLookNs, step_deadline_ns_ / 2);
+    const int64_t paused_ns = std::max<int64_t>(now_ns - looked_ns_ - most_ns, 0);
+    looked_ns_ = now_ns;
+    paused_ns_ += paused_ns;
+    for (const uint32_t lane : outstanding_) lanes_[lane].sent_ns += paused_ns;
+}
+
+// Does the thread of its simulator's library run? Unknown where nobody has looked for long enough.
+std::string Learner::life_of(const Lane& lane) const {
+    if (looked_ns_ - lane.sent_ns < kStillNs) return "";
+    return looked_ns_ - lane.moved_ns > kStillNs
+               ? " (its process stands still: it is stopped, or gets no processor)"
+               : " (its process runs: it is busy, or hangs)";
+}
+
+void Learner::mask_missing() {
+    note_look();
+    const int64_t now_ns = checked_ns_ = looked_ns_;
     for (const uint32_t index : std::vector<uint32_t>(outstanding_)) {
         Lane& lane = lanes_[index];
-        if (gap_ns > kLongestLookNs) lane.sent_ns += gap_ns;
+        const uint64_t alive = load_relaxed_u64(&uerl_segment_results(&segment(), index)->alive);
+        if (alive != lane.alive) lane.moved_ns = now_ns;
+        lane.alive = alive;
+        lane.violations += lane.corrupt;  // once a look, not once a spin
         const bool left = has_left(index);
         // Committed before it died? Then it counts. Its lock was seen free: nothing more can come.
         if (poll(index)) continue;
@@ -183,15 +213,36 @@ void Learner::mask_missing() {
                  name + " is gone, expected a result of its command " +
                      std::to_string(lane.sequence));
         else if (lane.violations >= kMostViolations)
-            mask(index, Change::corrupt,
-                 name + " wrote impossible values " + std::to_string(lane.violations) +
-                     " times, expected results of its commands");
+            mask_corrupt(index);
         else if (now_ns - lane.sent_ns > step_deadline_ns_)
             mask(index, Change::late,
                  name + " was silent for " + std::to_string((now_ns - lane.sent_ns) / 1000000) +
-                     " ms, expected a result within step_deadline_s=");
+                     " ms, expected a result within step_deadline_s=" + life_of(lane));
     }
     num_ready();
+}
+
+void Learner::mask_corrupt(uint32_t index) {
+    mask(index, Change::corrupt,
+         name_of(index) + " wrote impossible values " + std::to_string(lanes_[index].violations) +
+             " times, expected results of its commands");
+}
+
+void Learner::check_failed_ready() {
+    const auto is_bad = [this](uint32_t lane) {
+        const Lane& its = lanes_[lane];
+        return its.failed || (masks_ && !its.masked && its.violations >= kMostViolations);
+    };
+    if (std::none_of(ready_.begin(), ready_.end(), is_bad)) return;
+    for (const uint32_t lane : std::vector<uint32_t>(ready_)) {
+        if (!is_bad(lane)) continue;
+        const std::string text = name_of(lane) + " failed: " + message_of(lane);
+        if (!masks_) throw Error(UERL_E_CLOSED, text, {lane});
+        if (lanes_[lane].failed)
+            mask(lane, Change::failed, text);
+        else
+            mask_corrupt(lane);
+    }
 }
 
 void Learner::take_late_results(uint32_t index) {
@@ -208,21 +259,23 @@ void Learner::take_late_results(uint32_t index) {
 }
 
 // A successor: it adopted the rings' indices before it said that it is ready.
-void Learner::adopt(uint32_t index, uint32_t generation) {
+void Learner::adopt(uint32_t index) {
     Lane& lane = lanes_[index];
     const uerl_lane_results* shared = uerl_segment_results(&segment(), index);
-    lane.generation = generation;
+    // The indices that the simulator adopted are visible with it. Pairs with [G].
+    lane.generation = load_acquire_u32(&shared->generation);
     lane.read_index = load_relaxed_u32(&shared->write_index);
     store_relaxed_u32(&uerl_segment_commands(&segment(), index)->read_index, lane.read_index);
     lane.messages_seen = load_relaxed_u32(&shared->message_count);
     lane.violations = 0;
     lane.corrupt = false;
+    lane.barred = false;
     lane.back = true;
     events_.push_back({index, Change::back, ""});
 }
 
 void Learner::look_for_returns() {
-    looked_ns_ = uerl_now_ns();
+    note_look();
     if (looked_ns_ - whole_ns_ > kWholeNs) {
         check_whole(true);
         whole_ns_ = looked_ns_;
@@ -233,7 +286,6 @@ void Learner::look_for_returns() {
     for (uint32_t index = 0; index < num_lanes(); index++) {
         Lane& lane = lanes_[index];
         if (!lane.masked || lane.back) continue;
-        const uerl_lane_results* shared = uerl_segment_results(&segment(), index);
         if (lane.outstanding > 0) {
             // First the lock, then the ring: what it committed before it died is there to be seen.
             const bool left = has_left(index);
@@ -246,16 +298,13 @@ void Learner::look_for_returns() {
                 continue;
             }
             drop_outstanding(lane);
+            stats.lost += !lane.barred;  // else it was counted when it was barred
+            const char* before = lane.barred ? "wrote impossible values" : "was late";
             lane.barred = false;
-            stats.lost++;
             events_.push_back(
-                {index, Change::lost, name_of(index) + " is gone, after it was late"});
+                {index, Change::lost, name_of(index) + " is gone, after it " + before});
         }
-        // The indices that the simulator adopted are visible with it. Pairs with [G].
-        const uint32_t generation = load_acquire_u32(&shared->generation);
-        if (generation != lane.generation && lane_locked(index) &&
-            lane_state(index) == UERL_LANE_READY)
-            adopt(index, generation);
+        if (has_successor(index)) adopt(index);
     }
 }
 
@@ -268,25 +317,33 @@ void Learner::unmask(uint32_t index) {
     const uint32_t first = index * envs_per_lane();
     for (uint32_t env = first; env < first + envs_per_lane(); env++) {
         set_filled(env, false);
+        owes_[env] = 0;
         started_[env] = 1;
     }
 }
 
-void Learner::fence(uint32_t index) {
-    if (lanes_[index].masked && lanes_[index].outstanding > 0)
-        store_relaxed_u32(&uerl_segment_commands(&segment(), index)->fence,
-                          lanes_[index].generation);
+// Only reads what belongs to the stepping thread: a masked lane changes nowhere but under the lock
+// of the interpreter, which the caller holds.
+bool Learner::fence(uint32_t index) {
+    const Lane& lane = lanes_[index];
+    if (!lane.masked || lane.back || lane.outstanding == 0) return false;
+    const int count =
+        uerl_ring_peek(&uerl_segment_results(&segment(), index)->write_index, lane.read_index);
+    if (!lane.barred && count >= static_cast<int>(lane.outstanding)) return false;
+    store_relaxed_u32(&uerl_segment_commands(&segment(), index)->fence, lane.generation);
+    return true;
+}
+
+bool Learner::has_successor(uint32_t index) const {
+    const uint32_t generation =
+        load_acquire_u32(&uerl_segment_results(&segment(), index)->generation);
+    return generation != lanes_[index].generation && lane_locked(index) &&
+           lane_state(index) == UERL_LANE_READY;
 }
 
 void Learner::forget_losses(const std::vector<uint32_t>& lanes) {
     if (num_masked_ == 0) return;
     for (const uint32_t lane : lanes) losses_[lane].clear();
-}
-
-std::vector<Event> Learner::take_events() {
-    std::vector<Event> events;
-    events.swap(events_);
-    return events;
 }
 
 }  // namespace uerl

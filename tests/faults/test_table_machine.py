@@ -15,19 +15,22 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command_line import ENVIRONMENT
 from faults.conftest import PROBE, hurt, step, step_until_valid, valid_of
 from faults.test_fencing import SPEC
 from processes import eventually
-from support.bundled import UERL_SIM
-from uerl_shm import LayoutMismatch, SegmentFull, Simulator, UerlError, VecEnv
+from support.bundled import UERL_SIM, random_actions
+from uerl_shm import LayoutMismatch, SegmentFull, Simulator, UerlError, VecEnv, _core
 from uerl_shm.errors import SegmentCorrupt
 
 ROOT = Path(__file__).parents[2]
 NAME = f"uerl-machine-{os.getpid()}"
+EINTRS = "EINTR:when=1..20"  # what strace is told
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces and users")
+COMMAND_EPOCH_AT, FINISHED_COUNT_AT = 256, 512
 LANES_AT = 104  # lanes_offset and lane_bytes, in the header: docs/layout.md
 RESULTS = 256  # offset of a lane's results: layout.h
 
@@ -156,7 +159,7 @@ def test_row_21_no_file_descriptors_left_is_an_error_that_leaves_nothing():
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("error", ["ENOSPC", "ENOMEM", "EINTR:when=1..20", "EPERM"])
+@pytest.mark.parametrize("error", ["ENOSPC", "ENOMEM", EINTRS, "EPERM"])
 @pytest.mark.parametrize("call", ["fallocate", "linkat", "fchmod"])
 def test_row_22_system_calls_that_fail_are_errors_or_repeated(call, error, tmp_path):
     spec = tmp_path / "spec.json"
@@ -168,42 +171,44 @@ def test_row_22_system_calls_that_fail_are_errors_or_repeated(call, error, tmp_p
         except uerl_shm.UerlError as error:
             print(type(error).__name__)
     """
-    trace = ("strace", "-qq", "-o", "/dev/null", "-e", f"inject={call}:error={error}")
-    done = script(create, NAME, str(spec), before=trace)
+    trace = tmp_path / "trace"
+    inject = ("strace", "-qq", "-o", str(trace), "-e", f"inject={call}:error={error}")
+    done = script(create, NAME, str(spec), before=inject)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() in (
-        "StepTimeout",
-        "SegmentFull",
-        "SystemCallFailed",
-        "SegmentExists",
-    )
+    assert "(INJECTED)" in trace.read_text()
+    expected = {("fallocate", "ENOSPC"): "SegmentFull", ("fallocate", EINTRS): "StepTimeout"}
+    assert done.stdout.strip() == expected.get((call, error), "SystemCallFailed")
     assert not Path("/dev/shm", NAME).exists()
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("error", ["ENOSYS", "EINTR", "EAGAIN"])
-def test_row_23_futexes_that_fail_make_it_slower_not_wrong(error):
+def test_row_23_futexes_that_fail_make_it_slower_not_wrong(error, tmp_path):
     steps = STEPS.replace("range(50)", "range(20)")
-    trace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=futex", "-P", "/nowhere")
-    done = script(steps, PROBE, before=trace)
+    simulator = f"{PROBE} --wait-us 20000"
+    trace, trace_of_simulator = tmp_path / "trace", tmp_path / "simulator"
+    look = ("strace", "-qq", "-o", str(trace), "-e", "trace=futex,linkat")
+    assert script(steps, simulator, before=look).stdout == "fine\n"
+    first = trace.read_text().partition("linkat(")[0].count("futex(") + 2  # not the interpreter's
+    inject = ("strace", "-qq", "-o", str(trace), "-e", f"inject=futex:error={error}:when={first}+")
+    other = f"strace -qq -o {trace_of_simulator} -e inject=futex:error={error}:when=2+ {simulator}"
+    done = script(steps.replace("1], 2)", "1], 1)"), other, before=inject)
     assert done.stdout == "fine\n", done.stderr
-    inject = ("strace", "-qq", "-o", "/dev/null", "-e", f"inject=futex:error={error}:when=200+")
-    done = script(steps, PROBE, before=inject)
-    assert done.stdout == "fine\n", done.stderr
+    for path in (trace, trace_of_simulator):
+        assert path.read_text().count("(INJECTED)") >= 20
 
 
 def test_row_24_a_result_whose_wake_up_never_came_is_found(make):
     env = make(2, f"{PROBE} --wait-us 3000")
     env.reset(seed=0)
     # Nobody ever counts: the hint word stays what somebody else says it is.
-    offset = 512  # finished_count: layout.h
     stop = threading.Event()
 
     def lie() -> None:
         with path_of(env).open("r+b", buffering=0) as file:
             while not stop.is_set():
-                os.pwrite(file.fileno(), os.urandom(4), offset)
-                os.pwrite(file.fileno(), os.urandom(4), offset + 128)  # num_waiting
+                os.pwrite(file.fileno(), os.urandom(4), FINISHED_COUNT_AT)
+                os.pwrite(file.fileno(), os.urandom(4), FINISHED_COUNT_AT + 128)  # num_waiting
 
     liar = threading.Thread(target=lie)
     liar.start()
@@ -217,15 +222,18 @@ def test_row_24_a_result_whose_wake_up_never_came_is_found(make):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_row_25_garbage_in_every_word_of_a_lane_harms_only_that_lane(make, seed):
-    env = make(3, on_death="restart", step_deadline_s=0.2, kill_after_s=0.2, max_restarts=1000)
+    slow = f"{PROBE} --wait-us 2000"
+    env = make(3, slow, step_deadline_s=0.2, kill_after_s=0.2, max_restarts=1000)
     env.reset(seed=0)
     rng = random.Random(seed)
     offset = lane_offset(env, 1)
     with path_of(env).open("r+b", buffering=0) as file:
-        for _ in range(60):
-            os.pwrite(file.fileno(), rng.randbytes(4), offset + 4 * rng.randrange(64))
-            info = step(env)[4]
-            assert info["valid"][[0, 2]].all()
+        for word in rng.sample(range(64), 64):
+            env.send(random_actions(env, np.random.default_rng(word)))
+            os.pwrite(file.fileno(), rng.randbytes(4), offset + 4 * word)  # while they work
+            assert env.recv().info["valid"][[0, 2]].all()
+    stats = env.stats()  # what is counted, and barred: test_odd_orders.py
+    assert stats["violations"] + stats["late"] + stats["lost"] > 0
 
 
 def test_row_26_impossible_sizes_are_refused(make):
@@ -278,10 +286,30 @@ def test_row_28_another_layout_is_refused_with_both_versions(make):
         os.pwrite(file.fileno(), (1).to_bytes(4, "little"), 8)
 
 
-def test_row_30_indices_wrap_around():
-    """tests/c/test_ring.c begins at the last index before the wrap; here: that it still does."""
-    text = (ROOT / "tests" / "c" / "test_ring.c").read_text()
-    assert "UINT32_MAX" in text
+def test_row_30_indices_and_hint_words_wrap_around(make):
+    env = make(1, PROBE, name=NAME, on_death="mask", min_valid=0)
+    env.reset(seed=0)
+    hurt(env, 0, signal.SIGKILL)
+    assert eventually(lambda: not _core.Observer(NAME).lane(0)["locked"])
+    step(env)
+    last = (2**32 - 3).to_bytes(4, "little")
+    results = lane_offset(env, 0)
+    with path_of(env).open("r+b", buffering=0) as file:
+        # The next simulator and its learner begin where the shared words say that the ring is.
+        for at in (results, FINISHED_COUNT_AT, COMMAND_EPOCH_AT):
+            os.pwrite(file.fileno(), last, at)
+        words = [*PROBE.split(), "--name", NAME, "--lane", "0", "--attach-timeout-s", "0"]
+        with subprocess.Popen(words) as simulator:
+            first = int(step_until_valid(env)[4]["step"][0])
+            for number in range(20):
+                info = step(env)[4]
+                assert (info["valid"][0], info["step"][0]) == (True, first + number + 1)
+            ends = [
+                int.from_bytes(os.pread(file.fileno(), 4, at), "little")
+                for at in (results, FINISHED_COUNT_AT, COMMAND_EPOCH_AT)
+            ]
+            simulator.kill()
+    assert all(10 < end < 1000 for end in ends), ends
 
 
 def test_row_31_no_process_id_decides_anything():

@@ -199,3 +199,4 @@ def test_row_40_somebody_who_locks_every_lane_is_found_at_start_up(make):
     locker.kill()
     locker.communicate()
     assert "0 of 2 simulators attached" in str(result[0])
+    assert "lane 0, 1 is held by somebody who never registered: end the process" in str(result[0])

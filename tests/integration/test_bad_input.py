@@ -267,6 +267,8 @@ def test_seeds_of_every_allowed_kind_reach_the_simulators(env):
         {"num_envs": 2, "output": "jax"},
         {"num_envs": 2, "device": "cpu"},
         {"num_envs": 2, "on_death": "ignore"},
+        {"num_envs": 2, "min_valid": 3},
+        {"num_envs": 2, "min_valid": -1},
         {"num_envs": 2, "timeout_s": -1},
         {"num_envs": 2, "timeout_s": float("nan")},
         {"num_envs": 2, "render_mode": "human"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,7 +115,7 @@ def _step_times(env: VecEnv, batches: list[Any], seconds: float) -> Any:
     import numpy as np
 
     clock = time.perf_counter
-    times: list[float] = []
+    times = array("d")  # a tenth of the memory of a list
     before = begin = clock()
     while not times or before - begin < seconds:
         env.step(batches[len(times) % NUM_BATCHES])
