@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -32,7 +33,8 @@ def children() -> set[int]:
     """Processes that this process started and has not waited for, zombies included."""
     pids: set[int] = set()
     for path in Path("/proc/self/task").glob("*/children"):
-        pids.update(map(int, path.read_text().split()))
+        with contextlib.suppress(OSError):  # that thread has just ended; its children are others'
+            pids.update(map(int, path.read_text().split()))
     return {pid for pid in pids if not any(name in command_line(pid) for name in HELPERS)}
 
 
