@@ -335,6 +335,7 @@ bool Learner::fence(uint32_t index) {
 }
 
 bool Learner::has_successor(uint32_t index) const {
+    // Only looked at; adopt() reads what is visible with it. Pairs with [G].
     const uint32_t generation =
         load_acquire_u32(&uerl_segment_results(&segment(), index)->generation);
     return generation != lanes_[index].generation && lane_locked(index) &&

@@ -87,7 +87,8 @@ def test_creation_succeeds_or_says_what_failed_and_leaves_no_name(tmp_path):
     faults = faults_of(calls_between((tmp_path / "trace").read_text(), "O_TMPFILE", "linkat("))
     said: Counter[str] = Counter()
     for fault in faults:
-        done = trace(tmp_path, command, "-e", fault)
+        only = ("-f", "--seccomp-bpf", "-e", f"trace={re.split('[=:]', fault)[1]}")  # much faster
+        done = trace(tmp_path, command, *only, "-e", fault)
         assert done.returncode == 0, (fault, done.stderr)
         said[done.stdout.split()[0]] += 1
         assert not Path("/dev/shm", NAME).exists(), fault

@@ -281,8 +281,8 @@ class Play
         sink_ += learner_.lane_state(lane);
         learner_.fence(lane);
         learner_.look_for_returns();
-        for (const uerl::Event &event : learner_.take_events())
-            MUST(event.lane < kLanes);
+        for (; learner_.has_events(); learner_.forget_first_event())
+            MUST(learner_.first_event().lane < kLanes);
         learner_.check_failures();
     }
 

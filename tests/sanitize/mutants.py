@@ -65,8 +65,8 @@ MUTANTS = (
     _race(
         "thread:successor_is_seen_relaxed",
         "csrc/learner/learner.cpp",
-        "load_acquire_u32(&uerl_segment_results(&segment(), lane)->generation);\n    return",
-        "load_relaxed_u32(&uerl_segment_results(&segment(), lane)->generation);\n    return",
+        "load_acquire_u32(&uerl_segment_results(&segment(), lane)->generation);\n    const",
+        "load_relaxed_u32(&uerl_segment_results(&segment(), lane)->generation);\n    const",
     ),
     _race(
         "thread:message_is_counted_relaxed",

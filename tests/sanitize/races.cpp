@@ -122,7 +122,8 @@ class Play
             receive(chance(2) ? pending : 1);
         if (chance(4))
             read_messages();
-        learner_.take_events();
+        while (learner_.has_events())
+            learner_.forget_first_event();
     }
 
     void step(const Lanes &lanes)

@@ -25,7 +25,7 @@ FLOORS = (
         "core/spec.*",
         "core/pixels.*",
     ),
-    ("core/segment*", "core/birth.*"),
+    ("core/segment*", "core/birth.*", "core/doors.*"),
     ("core/watch.*",),
     ("core/simulator*", "core/attach.*", "core/message.*", "core/describe.*", "learner/*"),
     ("learner/binding*",),

@@ -210,7 +210,9 @@ class Checker:
         for group in self._groups:
             own = self._of(info, group)
             # Many keys share one array.
-            masks = {id(mask): mask for key, mask in own.items() if key.startswith("_")}
+            told = {"_valid"}  # of every row, whether it was reset or not
+            masks = {id(own[key]): own[key] for key in own if key[0] == "_" and key not in told}
             for mask in masks.values():
                 if not np.array_equal(mask, group.rows(wanted)):
                     self.tally.wrong_outcomes += 1
+            self.tally.wrong_outcomes += int(not own["_valid"].all())
