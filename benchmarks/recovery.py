@@ -94,8 +94,9 @@ def learner_killed() -> dict[str, float]:
     learner.stdout.readline()
     time.sleep(1.0)
     try:
-        learner.kill()
         start = time.monotonic()
+        learner.kill()
+        learner.wait()  # as whatever starts the next one does
         with closing(uerl_shm.VecEnv(None, NUM_ENVS, spec=spec, name=NAME)) as env:
             env.reset(seed=0)
             valid = step(env)

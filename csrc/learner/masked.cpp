@@ -189,10 +189,10 @@ void Learner::note_look() {
 
 // Does the thread of its simulator's library run? Unknown where nobody has looked for long enough.
 std::string Learner::life_of(const Lane& lane) const {
-    if (looked_ns_ - lane.sent_ns < kStillNs) return "";
-    return looked_ns_ - lane.moved_ns > kStillNs
-               ? " (its process stands still: it is stopped, or gets no processor)"
-               : " (its process runs: it is busy, or hangs)";
+    if (looked_ns_ - lane.moved_ns > kStillNs)
+        return " (its process stands still: it is stopped, or gets no processor)";
+    const bool moved_since = lane.moved_ns - lane.sent_ns > kStillNs;
+    return moved_since ? " (its process runs: it is busy, or hangs)" : "";
 }
 
 void Learner::mask_missing() {
