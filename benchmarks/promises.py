@@ -144,6 +144,10 @@ PROMISES = (
         against("latency", "semaphores-holodeck"), 12,
     ),
     Promise(
+        "latency_wakes", ONE, "two wakes of idle cores by futex",
+        lambda run: run.median("idle_core_wakes") / run.median("latency", transport=OURS),
+    ),
+    Promise(
         "speedup_16", SIXTEEN, C_PLUS_PLUS, against("throughput", *WEBSOCKETS, num_envs=16), 15
     ),
     Promise(

@@ -165,6 +165,19 @@ TEST(spinning_is_for_machines_with_a_core_for_every_process)
     CHECK_EQUAL(wait.yields_off, 0);
 }
 
+TEST(a_waiter_that_is_told_to_sleep_neither_spins_nor_yields)
+{
+    struct uerl_wait wait;
+    struct readiness never = {.when = 0};
+    CHECK(setenv(UERL_ENV_WAIT, "sleep", 1) == 0);
+    uerl_wait_init(&wait, 1);
+    CHECK(unsetenv(UERL_ENV_WAIT) == 0);
+    num_yields = 0;
+    CHECK(!uerl_wait_busy(&wait, is_ready, &never, -1, FOR_EVER));
+    CHECK_EQUAL(num_yields, 0);
+    CHECK_EQUAL(never.calls, 1);
+}
+
 static bool wait_with_slow_yield(struct uerl_wait *wait)
 {
     struct readiness never = {.when = 0};
@@ -336,6 +349,7 @@ int main(void)
     RUN(a_waiter_does_not_spin_for_a_peer_on_its_own_core);
     RUN(a_spin_ends_by_itself_and_at_the_deadline);
     RUN(spinning_is_for_machines_with_a_core_for_every_process);
+    RUN(a_waiter_that_is_told_to_sleep_neither_spins_nor_yields);
     RUN(a_slow_yield_switches_yielding_off_for_64_waits_and_each_next_one_for_twice_as_many);
     RUN(the_penalty_of_slow_yields_has_an_upper_bound);
     RUN(a_thousand_good_waits_halve_the_penalty_down_to_its_first_value);
