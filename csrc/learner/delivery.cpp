@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "batches.hpp"
+#include "copying.hpp"
 
 namespace uerl {
 
@@ -34,9 +35,9 @@ py::array Batches::rows(FieldView& field, const std::vector<Run>& runs, const py
     uint8_t* target = static_cast<uint8_t*>(copy.mutable_data());
     for (const Run& run : runs) {
         const uint64_t bytes = field.row_bytes * per_lane * run.num_lanes;
-        std::memcpy(target,
-                    uerl_segment_row(&segment, field.index, run.slot, run.first_lane * per_lane),
-                    bytes);
+        copy_rows(target,
+                  uerl_segment_row(&segment, field.index, run.slot, run.first_lane * per_lane),
+                  bytes);
         target += bytes;
     }
     return copy;
