@@ -12,11 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from transports import vec_env
+from peers.servers import Missing
+from transports import BEST_WEBSOCKETS, OURS, stepping, vec_env
 from workload import Workload
 
 FRAMES = [(84, 84, 3), (1280, 720, 4)]
 NUM_STEPS = 10_000
+PEERS = [BEST_WEBSOCKETS, "grpc-stream", "tcp", "semaphores-holodeck"]
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=["84x84x3", "1280x720x4"])
@@ -43,31 +45,57 @@ def bench_learner_cpu(measure, benchmark, frame):
         assert not any(copies.values())
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("frame", [(84, 84, 3), (640, 480, 4)], ids=["84x84x3", "640x480x4"])
+@pytest.mark.parametrize("transport", [OURS, *PEERS])
+def bench_process_cpu(measure, benchmark, transport, frame):
+    """16 simulators that write their frames: processor time of the learner, all its threads."""
+    workload = Workload(16, frame)
+    actions = workload.actions()
+    try:
+        with stepping(transport, workload) as step:
+            start, calls = time.process_time(), 0
+
+            def counted() -> None:
+                nonlocal calls
+                calls += 1
+                step(actions)
+
+            facts = {"num_envs": 16, "frame": list(frame), "transport": transport}
+            measure("process_cpu", counted, **facts)
+            benchmark.extra_info["cpu_s"] = (time.process_time() - start) / calls
+    except Missing as error:
+        pytest.skip(str(error))
+
+
 STEPS = """
 import sys
 sys.path[:0] = sys.argv[1:3]
-from transports import vec_env
+from transports import stepping
 from workload import Workload
-env, actions = vec_env(Workload(1)), Workload(1).actions()
-env.reset(seed=0)
-for _ in range(1000):
-    env.step(actions)
-open("/dev/null").close()  # a mark in the trace
-for _ in range({num_steps}):
-    env.step(actions)
-open("/dev/null").close()
-env.close()
+actions = Workload(1).actions()
+with stepping({transport!r}, Workload(1)) as step:
+    for _ in range(1000):
+        step(actions)
+    open("/dev/null").close()  # a mark in the trace
+    for _ in range({num_steps}):
+        step(actions)
+    open("/dev/null").close()
 """
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
-def bench_system_calls(benchmark, tmp_path):
+@pytest.mark.parametrize(
+    "transport", [OURS, *(pytest.param(peer, marks=pytest.mark.full) for peer in PEERS)]
+)
+def bench_system_calls(benchmark, tmp_path, transport):
     """10,000 steps of one simulator with a core of its own, as strace counts them."""
     folder, trace = Path(__file__).parent, tmp_path / "trace"
-    words = [sys.executable, "-c", STEPS.format(num_steps=NUM_STEPS), folder, folder.parent]
+    code = STEPS.format(num_steps=NUM_STEPS, transport=transport)
+    words = [sys.executable, "-c", code, folder, folder.parent]
     command = ["strace", "-f", "-qq", "-o", trace, *words]
-    # Of the learner alone: each line begins with the number of its thread.
     benchmark.pedantic(lambda: subprocess.run(list(map(str, command)), check=True), rounds=1)
+    # Of the thread that steps alone: each line begins with the number of its thread.
     learner = trace.read_text().split(maxsplit=1)[0]
     lines = [line for line in trace.read_text().splitlines() if line.startswith(f"{learner} ")]
     marks = [number for number, line in enumerate(lines) if '"/dev/null"' in line]
@@ -75,7 +103,7 @@ def bench_system_calls(benchmark, tmp_path):
     calls = [line for line in between if re.match(r"\d+ +\w+\(", line)]
     benchmark.group = "system_calls"
     benchmark.extra_info.update(
-        question="system_calls", calls=len(calls), steps=NUM_STEPS, transport="uerl_shm"
+        question="system_calls", calls=len(calls), steps=NUM_STEPS, transport=transport
     )
 
 

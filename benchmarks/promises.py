@@ -203,7 +203,7 @@ PROMISES = (
     ),
     Promise(
         "system_calls", "system calls in 10,000 steps, 1 simulator", "",
-        lambda run: float(run.find("system_calls")["calls"]), most=10,
+        lambda run: float(run.find("system_calls", transport=OURS)["calls"]), most=10,
     ),
 )  # fmt: skip
 assert {*WEBSOCKETS, *GRPC, PYTHON_WEBSOCKETS} <= PEERS.keys()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -13,6 +15,7 @@ from transports import OURS
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import Patch
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
@@ -37,9 +40,30 @@ How it is done:
 """
 
 
+NAMES = {
+    "uerl_shm": "uerl_shm",
+    "uerl_shm-sleeps_at_once": "uerl_shm, futexes only",
+    "websockets-served_by_c++-websockets": "websockets, C++ server, `websockets`",
+    "websockets-served_by_c++-websocket_client": "websockets, C++ server, `websocket-client`",
+    "websockets-served_by_python": "websockets, Python server",
+    "websockets-cbor": "websockets with CBOR, as UERL",
+    "grpc-stream": "gRPC stream",
+    "grpc-unary": "gRPC unary, as ML-Agents",
+    "tcp": "TCP",
+    "semaphores-holodeck": "semaphores and copies, as Holodeck",
+    "polls_1ms-learning_agents": "polls every ms, as Learning Agents",
+    "two_semaphores": "two semaphores, no data",
+    "HostedVectorEnv": "uerl_shm.HostedVectorEnv",
+    "gymnasium-AsyncVectorEnv": "Gymnasium AsyncVectorEnv",
+    "stable_baselines3-SubprocVecEnv": "SB3 SubprocVecEnv",
+    "torchrl-ParallelEnv": "TorchRL ParallelEnv",
+    "envpool-threads-Pong": "EnvPool Pong",
+}
+
+
 def name_of(row: Row) -> str:
     """A transport as people read it."""
-    return str(row["transport"]).replace("_", " ").replace("-", ", ", 1)
+    return NAMES.get(str(row["transport"]), str(row["transport"]))
 
 
 def microseconds(seconds: float) -> str:
@@ -79,18 +103,28 @@ def steps(run: Run, question: str, *facts: str) -> str:
         rows.append(
             (name_of(row), *extra, microseconds(row["p50_s"]), microseconds(p99), rate)
         )  # fmt: skip
+    names = list(NAMES.values())
+    rows.sort(key=lambda row: names.index(row[0]) if row[0] in names else len(names))
     head = ("", *(fact.replace("_", " ") for fact in facts), "median us", "p99 us", "env steps/s")
     return markdown(head, rows)
+
+
+def wakes(run: Run) -> str:
+    """What two wakes of idle cores cost by themselves."""
+    found = (run.median("idle_core_wakes"), run.median("latency", transport=OURS))
+    names = ("two wakes by futex, there and back", "a whole `env.step` of uerl_shm")
+    return markdown(("", "median us"), list(zip(names, map(microseconds, found), strict=True)))
 
 
 def latency_picture(run: Run, path: Path) -> None:
     """The distribution of one step of one simulator."""
     figure, axes = plt.subplots(figsize=(8, 4))
+    styles = cycle(("-", "--", ":"))
     for row in run.rows:
         if row.get("question") == "latency":
             wide = 3 if row["transport"] == OURS else 1
             micros = [value * 1e6 for value in row["percentiles_s"]]
-            axes.plot(micros, row["percents"], label=name_of(row), linewidth=wide)
+            axes.plot(micros, row["percents"], next(styles), label=name_of(row), linewidth=wide)
     axes.set(xscale="log", xlabel="microseconds for one step of one simulator", ylabel="percentile")
     finish(figure, axes, path)
 
@@ -107,16 +141,26 @@ def throughput_picture(run: Run, path: Path) -> None:
         axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name,
                   linewidth=3 if name == name_of({"transport": OURS}) else 1)  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="simulators", ylabel="env steps a second")
+    counts = sorted({count for points in found.values() for count, _ in points})
+    axes.set_xticks(counts, list(map(str, counts)))
+    axes.minorticks_off()
     finish(figure, axes, path)
 
 
 def cost_picture(run: Run, path: Path) -> None:
-    """Processor time of the learner for each env step, by size of the frame."""
-    figure, axes = plt.subplots(figsize=(8, 2.5))
-    rows = [row for row in run.rows if row.get("question") == "learner_cpu"]
-    names = ["x".join(map(str, row["frame"])) for row in rows]
-    axes.barh(names, [row["cpu_s"] / row["num_envs"] * 1e6 for row in rows])
-    axes.set(xlabel="microseconds of the learner's processor for each env step; bytes copied: 0")
+    """Processor time of the learner for each env step, by transport and size of the frame."""
+    figure, axes = plt.subplots(figsize=(8, 3.5))
+    rows = [row for row in run.rows if row.get("question") == "process_cpu"]
+    names = list(dict.fromkeys(map(name_of, rows)))
+    frames = list(dict.fromkeys("x".join(map(str, row["frame"])) for row in rows))
+    for row in rows:
+        frame = frames.index("x".join(map(str, row["frame"])))
+        axes.barh(names.index(name_of(row)) + 0.4 * frame, row["cpu_s"] / row["num_envs"] * 1e6,
+                  height=0.35, color=f"C{frame}")  # fmt: skip
+    axes.set_yticks([number + 0.2 for number in range(len(names))], names)
+    axes.invert_yaxis()
+    axes.legend(handles=[Patch(color=f"C{n}", label=frame) for n, frame in enumerate(frames)])
+    axes.set(xscale="log", xlabel="microseconds of the learner's processor time for each env step")
     finish(figure, axes, path, legend=False)
 
 
@@ -139,9 +183,13 @@ def costs(run: Run) -> str:
             cpu = f"{row['cpu_s'] / row['num_envs'] * 1e6:.2f} us"
             rows.append((f"learner's processor time for each env step, {frame}, no writes", cpu))
             rows.append((f"batches copied, rows gathered, {frame}", row["copied_batches"]))
+        elif row.get("question") == "process_cpu":
+            about = f"{name_of(row)}: processor time for each env step"
+            frame = "x".join(map(str, row["frame"]))
+            rows.append((f"{about}, {frame}", f"{row['cpu_s'] / row['num_envs'] * 1e6:,.1f} us"))
         elif row.get("question") == "system_calls":
-            words = f"system calls of the learner in {row['steps']:,} steps of one simulator"
-            rows.append((words, row["calls"]))
+            words = f"system calls in {row['steps']:,} steps of one simulator"
+            rows.append((f"{name_of(row)}: {words}", f"{row['calls']:,}"))
         elif row.get("question") == "memory":
             about = f"with {row['num_envs']} simulators of 84x84x3"
             rows.append((f"own memory of each simulator, {about}", f"{row['own_bytes']:,} bytes"))
@@ -172,12 +220,17 @@ def page(kept: dict[str, Any], run: Run) -> str:
     gibibytes = machine["memory_bytes"] / 2**30
     parts = [
         INTRODUCTION,
-        f"Measured {kept['when']} on {machine['cores']} cores of {kept['processor']}, "
-        f"{gibibytes:.0f} GiB, Linux {machine['kernel']}, Python {machine['python_version']}; "
-        f"{versions}. Not run on a GPU.",
+        fill(
+            f"Measured {kept['when']} on {machine['cores']} cores of {kept['processor']}, "
+            f"{gibibytes:.0f} GiB, Linux {machine['kernel']}, Python {machine['python_version']}; "
+            f"{versions}. Not run on a GPU.",
+            width=100,
+        ),
         "## What is promised", promised(run),
         "## How long is one step?", "One simulator, 84x84x3 and 64 floats.",
         "![latency](images/benchmarks-latency.png)", steps(run, "latency"),
+        "Beside it, two processes that only wake each other in turn (`idle_core_wakes`):",
+        wakes(run),
         "## How many steps a second?", "Simulators without work of their own, 84x84x3.",
         "![throughput](images/benchmarks-throughput.png)", steps(run, "throughput", "num_envs"),
         "## Larger frames", "16 simulators.", steps(run, "frames", "frame"),
