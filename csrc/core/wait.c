@@ -107,15 +107,20 @@ static bool spin(bool (*ready)(void *), void *context, int64_t deadline_ns)
 
 static void note_slow_yield(struct uerl_wait *wait)
 {
-    wait->yields_off = wait->penalty;
     wait->good_waits = 0;
+    wait->was_slow = !wait->was_slow;
+    if (wait->was_slow)
+        return; /* the first may be an accident, with many neighbours hardly a rare one */
+    wait->yields_off = wait->penalty;
     if (wait->penalty < UERL_WAIT_PENALTY_MAX)
         wait->penalty *= 2;
 }
 
 static void note_good_wait(struct uerl_wait *wait)
 {
-    if (++wait->good_waits < UERL_WAIT_GOOD_WAITS)
+    if (++wait->good_waits == UERL_WAIT_FORGIVEN_WAITS)
+        wait->was_slow = false;
+    if (wait->good_waits < UERL_WAIT_GOOD_WAITS)
         return;
     wait->good_waits = 0;
     if (wait->penalty > UERL_WAIT_PENALTY_WAITS)
@@ -128,11 +133,11 @@ static bool yield(struct uerl_wait *wait, bool (*ready)(void *), void *context)
         wait->yields_off--;
         return false;
     }
-    int64_t before_ns = uerl_now_ns();
-    for (int i = 0; i < UERL_WAIT_YIELDS; i++) {
+    int64_t before_ns = uerl_now_ns(), idle_ns = 0;
+    for (int turns = 0; turns < UERL_WAIT_YIELDS && idle_ns < UERL_WAIT_SPIN_NS;) {
         sched_yield();
-        const int64_t after_ns = uerl_now_ns();
-        const bool slow = after_ns - before_ns > UERL_WAIT_SLOW_YIELD_NS;
+        const int64_t after_ns = uerl_now_ns(), yield_ns = after_ns - before_ns;
+        const bool slow = yield_ns > UERL_WAIT_SLOW_YIELD_NS;
         if (slow)
             note_slow_yield(wait);
         if (ready(context)) {
@@ -140,8 +145,12 @@ static bool yield(struct uerl_wait *wait, bool (*ready)(void *), void *context)
                 note_good_wait(wait);
             return true;
         }
-        if (slow)
+        if (wait->yields_off > 0)
             return false;
+        if (yield_ns < UERL_WAIT_IDLE_YIELD_NS)
+            idle_ns += yield_ns;
+        else
+            turns++;
         before_ns = after_ns;
     }
     return false;

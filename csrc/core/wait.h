@@ -3,7 +3,8 @@
  * Three stages, measured in docs/decisions/0002-waiting.md:
  *   1. spin, only while there is a core for every process and the peer is on another one;
  *   2. a few timed sched_yield: short of cores, a yield hands the core straight to the next
- * simulator; beside a busy foreign thread it costs a whole time slice, so a slow yield switches
+ * simulator; where nobody else wants the core it returns at once, and is as good as a spin; beside
+ * a busy foreign thread it costs a whole time slice, so two slow yields in short order switch
  * yielding off for a while;
  *   3. sleep on a shared futex, in slices, each followed by a look at the peer.
  * The first two are uerl_wait_busy(); the third belongs to the caller, who knows which word. */
@@ -19,8 +20,10 @@ extern "C" {
 
 #define UERL_WAIT_SPIN_NS INT64_C(50000)        /* about one wake-up of an idle core */
 #define UERL_WAIT_YIELDS 4                      /* two are enough; four ride out a late neighbour */
+#define UERL_WAIT_IDLE_YIELD_NS INT64_C(1200)   /* shorter: nobody else ran */
 #define UERL_WAIT_SLOW_YIELD_NS INT64_C(700000) /* longer: somebody else got a whole slice */
-#define UERL_WAIT_PENALTY_WAITS 64              /* waits without yields after the first slow one */
+#define UERL_WAIT_FORGIVEN_WAITS 16 /* good waits after which a slow yield is an accident */
+#define UERL_WAIT_PENALTY_WAITS 64  /* waits without yields after two slow ones */
 #define UERL_WAIT_PENALTY_MAX 8192
 #define UERL_WAIT_GOOD_WAITS 1000                  /* good waits that halve the penalty */
 #define UERL_WAIT_FIRST_SLICE_NS INT64_C(1000000)  /* asleep before the peer's lock is probed */
@@ -32,7 +35,8 @@ extern "C" {
 /* One waiter's memory of how its waits went; private to its process. */
 struct uerl_wait {
     bool may_spin;
-    uint32_t penalty;    /* waits to go without yields after the next slow yield */
+    bool was_slow;       /* a yield was, and too few good waits have passed since */
+    uint32_t penalty;    /* waits to go without yields after the next two slow yields */
     uint32_t yields_off; /* waits still to go without yields */
     uint32_t good_waits;
 };

@@ -98,7 +98,7 @@ TEST(what_is_ready_at_once_is_asked_once)
 /* Preempted between two looks at the clock, a waiter takes its yield for a slow one. */
 static bool was_disturbed(const struct uerl_wait *wait)
 {
-    return wait->yields_off > 0;
+    return wait->was_slow || wait->yields_off > 0;
 }
 
 TEST(without_a_core_to_spare_a_waiter_yields_four_times_and_does_not_spin)
@@ -109,12 +109,32 @@ TEST(without_a_core_to_spare_a_waiter_yields_four_times_and_does_not_spin)
         wait = wait_that_may_spin(false);
         never = (struct readiness){.when = 0};
         num_yields = 0;
+        yield_ns = UERL_WAIT_IDLE_YIELD_NS; /* a nap takes longer */
         CHECK(!uerl_wait_busy(&wait, is_ready, &never, -1, FOR_EVER));
+        yield_ns = 0;
         if (!was_disturbed(&wait))
             break;
     }
     CHECK_EQUAL(num_yields, UERL_WAIT_YIELDS);
     CHECK_EQUAL(never.calls, 1 + UERL_WAIT_YIELDS);
+}
+
+TEST(where_nobody_else_wants_the_core_a_waiter_yields_as_long_as_it_would_spin)
+{
+    int64_t least_ns = INT64_MAX;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        struct uerl_wait wait = wait_that_may_spin(false);
+        struct readiness never = {.when = 0};
+        const int64_t start_ns = uerl_now_ns();
+        num_yields = 0;
+        CHECK(!uerl_wait_busy(&wait, is_ready, &never, -1, FOR_EVER));
+        const int64_t waited_ns = uerl_now_ns() - start_ns;
+        least_ns = waited_ns < least_ns ? waited_ns : least_ns;
+        if (num_yields > UERL_WAIT_SPIN_NS / UERL_WAIT_IDLE_YIELD_NS)
+            break;
+    }
+    CHECK(num_yields > UERL_WAIT_SPIN_NS / UERL_WAIT_IDLE_YIELD_NS);
+    CHECK(least_ns < 100 * UERL_WAIT_SPIN_NS);
 }
 
 TEST(a_waiter_spins_for_a_peer_on_another_core)
@@ -187,7 +207,24 @@ static bool wait_with_slow_yield(struct uerl_wait *wait)
     return ready;
 }
 
-TEST(a_slow_yield_switches_yielding_off_for_64_waits_and_each_next_one_for_twice_as_many)
+TEST(one_slow_yield_is_forgiven_after_sixteen_good_waits)
+{
+    struct uerl_wait wait = wait_that_may_spin(false);
+    struct readiness second = {.when = 2};
+    yield_ns = 2 * UERL_WAIT_SLOW_YIELD_NS;
+    CHECK(uerl_wait_busy(&wait, is_ready, &second, -1, FOR_EVER));
+    yield_ns = 0;
+    CHECK(wait.was_slow);
+    CHECK_EQUAL(wait.yields_off, 0);
+    for (uint32_t waits = 0; waits < 100000 && wait.was_slow && wait.yields_off == 0; waits++) {
+        second = (struct readiness){.when = 2};
+        CHECK(uerl_wait_busy(&wait, is_ready, &second, -1, FOR_EVER));
+        CHECK(wait.good_waits <= UERL_WAIT_FORGIVEN_WAITS);
+    }
+    CHECK(!wait.was_slow);
+}
+
+TEST(two_slow_yields_switch_yielding_off_for_64_waits_and_each_next_two_for_twice_as_many)
 {
     struct uerl_wait wait = wait_that_may_spin(false);
     for (uint32_t off = UERL_WAIT_PENALTY_WAITS; off <= 4 * UERL_WAIT_PENALTY_WAITS; off *= 2) {
@@ -198,7 +235,7 @@ TEST(a_slow_yield_switches_yielding_off_for_64_waits_and_each_next_one_for_twice
             struct readiness never = {.when = 0};
             CHECK(!uerl_wait_busy(&wait, is_ready, &never, -1, FOR_EVER));
         }
-        CHECK_EQUAL(num_yields, 1);
+        CHECK_EQUAL(num_yields, 2);
         CHECK_EQUAL(wait.yields_off, 0);
     }
 }
@@ -350,7 +387,9 @@ int main(void)
     RUN(a_spin_ends_by_itself_and_at_the_deadline);
     RUN(spinning_is_for_machines_with_a_core_for_every_process);
     RUN(a_waiter_that_is_told_to_sleep_neither_spins_nor_yields);
-    RUN(a_slow_yield_switches_yielding_off_for_64_waits_and_each_next_one_for_twice_as_many);
+    RUN(where_nobody_else_wants_the_core_a_waiter_yields_as_long_as_it_would_spin);
+    RUN(one_slow_yield_is_forgiven_after_sixteen_good_waits);
+    RUN(two_slow_yields_switch_yielding_off_for_64_waits_and_each_next_two_for_twice_as_many);
     RUN(the_penalty_of_slow_yields_has_an_upper_bound);
     RUN(a_thousand_good_waits_halve_the_penalty_down_to_its_first_value);
     RUN(a_wake_reaches_a_sleeper_in_another_process);
