@@ -13,8 +13,8 @@ namespace uerl {
 
 namespace {
 
-// A thread costs some 20 us, and copies 2 MiB in some 200 us: docs/decisions/0003-memory.md.
-constexpr uint64_t kPartBytes = UINT64_C(2) << 20;
+// Less than two of these are copied as fast by one thread: docs/decisions/0003-memory.md.
+constexpr uint64_t kPartBytes = UINT64_C(8) << 20;
 constexpr uint64_t kMostThreads = 8;  // then memory is what is slow
 
 uint64_t num_parts(uint64_t bytes) {

@@ -10,7 +10,7 @@
 namespace {
 
 constexpr std::uint64_t kMargin = 64;
-constexpr std::uint64_t kPart = UINT64_C(2) << 20;
+constexpr std::uint64_t kPart = UINT64_C(8) << 20;
 
 // Are these bytes copied, and none beside them?
 bool is_copied(std::uint64_t bytes)
@@ -32,7 +32,7 @@ bool is_copied(std::uint64_t bytes)
 TEST(every_byte_is_copied_once_whatever_the_number_of_threads)
 {
     for (const std::uint64_t bytes : {UINT64_C(0), UINT64_C(1), UINT64_C(4097), kPart - 1, kPart,
-                                      2 * kPart - 1, 2 * kPart, 2 * kPart + 1, 5 * kPart + 777})
+                                      2 * kPart - 1, 2 * kPart, 2 * kPart + 1, 3 * kPart + 777})
         CHECK(is_copied(bytes));
 }
 
