@@ -7,6 +7,8 @@ from typing import Any
 from uerl_shm.cli.options import JsonOption
 from uerl_shm.cli.output import bytes_text, count_text, print_json, print_table, say
 
+UNREADABLE = "unreadable:"  # as in uerl_shm.segment
+
 
 def ls(as_json: JsonOption = False) -> None:
     """List segments: state, simulators, rows, size, steps.
@@ -27,6 +29,9 @@ def ls(as_json: JsonOption = False) -> None:
         return
     columns = ["NAME", "STATE", ">SIMULATORS", ">ROWS", ">SLOTS", ">SIZE", ">STEPS"]
     print_table(columns, map(_row, found))
+    for entry in found:
+        if entry["state"].startswith(UNREADABLE):
+            say(f"\n{entry['name']}: {entry['state']}")
     if any(entry["state"] == "dead" for entry in found):
         say("\ndead segments hold memory: `uerl-shm clean` removes them")
 
@@ -66,7 +71,7 @@ def _described(segment: Any) -> dict[str, Any] | None:
 def _row(entry: dict[str, Any]) -> list[str]:
     size = bytes_text(entry["num_bytes"])
     if "lanes" not in entry:
-        return [entry["name"], entry["state"], "", "", "", size, ""]
+        return [entry["name"], entry["state"].partition(":")[0], "", "", "", size, ""]
     return [
         entry["name"],
         entry["state"],
