@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -29,7 +30,7 @@ def row_dtype(workload: Workload) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-class Peer:
+class Peer(ABC):
     """Simulators behind some transport; ``step`` is the counterpart of ``VecEnv.step``.
 
     Args:
@@ -52,9 +53,9 @@ class Peer:
             raise
         self.sends, self.receives = zip(*pairs, strict=True)
 
+    @abstractmethod
     def connect(self, env: int, said: str) -> tuple[Send, Callable[[], None]]:
         """Return what sends an action, and what receives the env's row into ``batch[env]``."""
-        raise NotImplementedError
 
     def step(self, actions: np.ndarray) -> tuple[Any, Any]:
         """Send float32 ``(num_envs, 4)``; return the batch's camera and state."""

@@ -115,7 +115,7 @@ def _step_times(env: VecEnv, batches: list[Any], seconds: float) -> Any:
     import numpy as np
 
     clock = time.perf_counter
-    times = array("d")  # a tenth of the memory of a list
+    times = array("d")  # a quarter of a list's memory
     before = begin = clock()
     while not times or before - begin < seconds:
         env.step(batches[len(times) % NUM_BATCHES])
