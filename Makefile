@@ -69,7 +69,7 @@ fuzz: ## fuzz attaching and a living segment, each for DURATION_S seconds (600)
 soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
 	$(RUN) tests/soak/soak.py --duration-s $(DURATION_S) $(ARGS)
 
-bench: .venv/built .venv/peers ## measure what is promised, peers side by side (10 minutes)
+bench: .venv/built .venv/peers ## measure what is promised, peers side by side (5 minutes)
 	$(RUN) benchmarks/run.py $(ARGS)
 
 bench-full: .venv/built .venv/peers ## every row of every table, kept in benchmarks/results

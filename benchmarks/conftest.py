@@ -25,7 +25,7 @@ MIN_ROUNDS, MAX_ROUNDS = 30, 100_000
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--full``: every row of every table, not just those that something is promised about."""
-    parser.addoption("--full", action="store_true", help="every row of every table: an hour")
+    parser.addoption("--full", action="store_true", help="every row of every table")
     parser.addoption("--seconds", type=float, default=2.0, help="of each measurement")
 
 

@@ -110,6 +110,27 @@ def of_ideal(**facts: Any) -> Callable[[Run], float]:
     return share
 
 
+BARE = (  # question, facts of a workload that processes without a protocol do, too
+    ("16 simulators, 84x84x3", "throughput", {"num_envs": 16}),
+    ("64 simulators, 84x84x3", "throughput", {"num_envs": 64}),
+    ("16 simulators, 640x480x4", "frames", {"frame": [640, 480, 4]}),
+    ("16 engines that compute 50 us", "engines", {"num_envs": 16, "step_us": 50}),
+    ("64 engines that wait 10 ms", "engines", {"num_envs": 64, "wait_us": 10_000}),
+)
+
+
+def bare_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Everything that tells a bare workload from the others."""
+    return {"frame": [84, 84, 3], "step_us": 0, "wait_us": 0, "num_envs": 16, **facts}
+
+
+def of_bare(question: str, facts: dict[str, Any]) -> Callable[[Run], float]:
+    """The share of the throughput of processes that exchange nothing but a counter."""
+    return lambda run: (
+        run.median("bare", **bare_facts(facts)) / run.median(question, transport=OURS, **facts)
+    )
+
+
 def ppo_gain(run: Run) -> float:
     """How many times more env steps a second PPO makes than over websockets."""
     peer = run.find("ppo", transport=BEST_WEBSOCKETS)["steps_per_s"]
@@ -204,6 +225,12 @@ PROMISES = (
     Promise(
         "system_calls", "system calls in 10,000 steps, 1 simulator", "",
         lambda run: float(run.find("system_calls", transport=OURS)["calls"]), most=10,
+    ),
+    *(
+        Promise(f"bare_{key}", workload, "bare processes and a counter", of_bare(question, facts))
+        for key, (workload, question, facts) in zip(
+            ("16", "64", "frames", "work", "wait"), BARE, strict=True
+        )
     ),
 )  # fmt: skip
 assert {*WEBSOCKETS, *GRPC, PYTHON_WEBSOCKETS} <= PEERS.keys()

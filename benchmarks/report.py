@@ -10,7 +10,7 @@ from textwrap import fill
 from typing import Any
 
 import matplotlib
-from promises import PROMISES, Run
+from promises import BARE, PROMISES, Run, bare_facts
 from transports import OURS
 
 matplotlib.use("Agg")
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` measures what is promised here (about 10 minutes), `make bench-full` everything, and
+`make bench` measures what is promised here (about 5 minutes), `make bench-full` everything, and
 `make bench-report` writes this page from the runs that are kept in `benchmarks/results`: nothing is
 written by hand.
 
@@ -174,6 +174,22 @@ def finish(figure: Any, axes: Any, path: Path, *, legend: bool = True) -> None:
     print(f"wrote {path}")
 
 
+def bare(run: Run) -> str:
+    """What processes take that exchange nothing but a counter, beside a whole `env.step`."""
+    rows = []
+    for workload, question, facts in BARE:
+        try:
+            least = run.find("bare", **bare_facts(facts))
+            ours = run.median(question, transport=OURS, **facts)
+        except LookupError:
+            continue
+        found = (least["p50_s"], ours)
+        share = f"{least['p50_s'] / ours:.2f}"
+        rows.append((workload, *map(microseconds, found), share, least["way"]))
+    head = ("", "bare, us", "uerl_shm, us", "share", "bare processes wait by")
+    return markdown(head, rows)
+
+
 def costs(run: Run) -> str:
     """Processor time, copies, system calls, memory."""
     rows = []
@@ -235,6 +251,11 @@ def page(kept: dict[str, Any], run: Run) -> str:
         "![throughput](images/benchmarks-throughput.png)", steps(run, "throughput", "num_envs"),
         "## Larger frames", "16 simulators.", steps(run, "frames", "frame"),
         "## Engines that compute or wait", steps(run, "engines", "num_envs", "step_us", "wait_us"),
+        "## What the machine allows",
+        "Processes that do the same work and write the same bytes, but exchange nothing except a "
+        "counter: no messages, liveness, flow control or Python. Where a promise above is missed, "
+        "this is how much of the way is left.",
+        bare(run),
         "## Beside endless loops", "16 simulators.", steps(run, "busy", "loops"),
         "## Several envs in one process", steps(run, "rows", "num_envs", "processes"),
         "## Slots, and partial batches", steps(run, "slots", "slots"),

@@ -1,7 +1,7 @@
 """Run the benchmarks and print what the project promises about them.
 
-    make bench         what is promised, about 10 minutes
-    make bench-full    every row of every table, about half an hour; kept in benchmarks/results
+    make bench         what is promised, about 5 minutes
+    make bench-full    every row of every table, about 15 minutes; kept in benchmarks/results
 
 `make bench-report` writes docs/benchmarks.md from what is kept. The last line is ``RESULT key=value
 ...``; the exit code is 1 when a promise is not kept, or was not measured.

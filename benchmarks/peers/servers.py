@@ -19,6 +19,7 @@ NEEDS = {
     "grpc": ("grpcpp/grpcpp.h", "libgrpc++-dev"),
     "tcp": ("netinet/tcp.h", "libc6-dev"),
     "shared": ("semaphore.h", "libc6-dev"),
+    "bare": ("linux/futex.h", "linux-libc-dev"),
     "scene": ("boost/beast.hpp", "libboost-dev"),
 }
 
