@@ -10,7 +10,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 
 from uerl_shm import _core
 from uerl_shm.array_spec import ArraySpec
-from uerl_shm.errors import SegmentExists, SegmentNotFound, UerlError
+from uerl_shm.errors import SegmentExists, SegmentNotFound, SpecError, UerlError
 from uerl_shm.spec import EnvSpec, GroupSpec
 
 SHM_DIRECTORY = Path("/dev/shm")
@@ -96,9 +96,24 @@ def _check_of(array: ArraySpec) -> tuple[bool, list[int], list[int]]:
     )
 
 
-def text_of(spec: EnvSpec, launch: dict[str, Any]) -> bytes:
-    """Return the JSON that a segment carries for simulators and observers."""
-    return json.dumps({"spec": json.loads(spec.to_json()), "launch": launch}).encode()
+def text_of(
+    spec: EnvSpec, launch: dict[str, Any], engine: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the JSON that a segment carries for simulators and observers.
+
+    Raises:
+        SpecError: ``engine`` is not JSON.
+    """
+    text: dict[str, Any] = {"spec": json.loads(spec.to_json()), "launch": launch}
+    if engine is not None:
+        text["engine"] = dict(engine)
+    try:
+        return json.dumps(text, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            f"engine {engine!r} is not JSON ({error}), expected dicts with text keys, lists, "
+            "text, finite numbers, booleans and None"
+        ) from None
 
 
 @dataclass(frozen=True)

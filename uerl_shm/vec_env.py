@@ -101,6 +101,8 @@ class VecEnv(VectorEnv):
             started here, in seconds.
         min_valid: Rows of living simulators that a step needs; with fewer it waits for restarts,
             and raises `SimulatorLost` when none is under way.
+        engine: What the engine is told, as JSON: agents to spawn, frame rate, and what else its
+            plugin reads (docs/howto/unreal.md). It stands in the segment's text.
 
     Raises:
         SpecError: An argument or the spec is wrong.
@@ -137,6 +139,7 @@ class VecEnv(VectorEnv):
         max_restarts: int = 10,
         kill_after_s: float = 60.0,
         min_valid: int = 1,
+        engine: Mapping[str, Any] | None = None,
     ) -> None:
         self._core: Any = Unborn()
         self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
@@ -159,7 +162,8 @@ class VecEnv(VectorEnv):
         isolation = Isolation(on_death != "raise", step_deadline_s, min_valid, keeper)
         self._core = create_core(
             self._spec, self._rows, access, isolation, name=self.segment_name, slots=slots,
-            autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy)  # fmt: skip
+            autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy,
+            engine=engine)  # fmt: skip
         self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, keeper)
         self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
         try:

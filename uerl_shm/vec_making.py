@@ -139,11 +139,12 @@ def create_core(
     autoreset_mode: AutoresetMode,
     torch: bool,
     copy: bool,
+    engine: Mapping[str, Any] | None,
 ) -> Any:
     """Create the segment; return the learner that owns it.
 
     Raises:
-        SpecError: ``min_valid`` is more than there are rows.
+        SpecError: ``min_valid`` is more than there are rows, or ``engine`` is not JSON.
     """
     most = rows.num_worlds * sum(group.agents for group in spec.groups)
     if isolation.min_valid > most:
@@ -161,7 +162,7 @@ def create_core(
         message_bytes=spec.message_bytes,
         groups=segments.groups_of(spec),
         fields=segments.fields_of(spec, mode),
-        text=segments.text_of(spec, launch),
+        text=segments.text_of(spec, launch, engine),
         action_checks=segments.action_checks_of(spec),
         wide_rewards=not torch,
         writable=torch,
