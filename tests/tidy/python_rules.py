@@ -15,11 +15,11 @@ FLOORS = (
     ("errors",),
     ("_core", "_simulator", "_bin"),
     ("array_spec", "spec", "spec_*"),
-    ("segment", "segment_*"),
+    ("segment", "segment_*", "region", "region_*"),
     ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
     ("rollout", "torch"),
     ("vec_env", "vec_*"),
-    ("host", "host_*", "hosted", "hosted_*", "env", "registration"),
+    ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*"),
     ("__init__",),
     ("cli", "cli.*", "__main__"),
 )
