@@ -1,4 +1,7 @@
-"""Declares uerl_shm.h and layout.h to cffi: the headers themselves are the only declaration."""
+"""Declares headers to cffi, which are the only declaration: uerl_shm.h and layout.h for simulators.
+
+Beside them guard.h and region.h, for regions that another program made.
+"""
 
 import os
 import re
@@ -7,13 +10,15 @@ from pathlib import Path
 import cffi
 
 INCLUDE = Path(__file__).resolve().parent / "include" / "uerl_shm"
+CORE = Path(__file__).resolve().parent / "core"
+HEADERS = (INCLUDE / "layout.h", INCLUDE / "uerl_shm.h", CORE / "guard.h", CORE / "region.h")
 SANITIZE = os.environ.get("UERL_SANITIZE", "")
 LINK = ["-pthread", *([f"-fsanitize={SANITIZE}"] if SANITIZE else ["-Wl,--strip-debug"])]
 
 
 def declarations() -> str:
-    """What cffi can read of both headers: no preprocessor, no static_assert."""
-    text = "".join((INCLUDE / name).read_text() for name in ("layout.h", "uerl_shm.h"))
+    """What cffi can read of the headers: no preprocessor, no static_assert."""
+    text = "".join(header.read_text() for header in HEADERS)
     # extern "C" stands inside #ifdef __cplusplus: those blocks mean nothing to C.
     text = re.sub(r"#ifdef __cplusplus.*?#(?:else.*?#)?endif", "", text, flags=re.DOTALL)
     text = re.sub(r"UERL_STATIC_ASSERT\(.*?\);", "", text, flags=re.DOTALL)
@@ -26,8 +31,8 @@ ffibuilder = cffi.FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "uerl_shm._simulator",
-    '#include "uerl_shm/uerl_shm.h"',
-    include_dirs=[str(INCLUDE.parent)],
+    "".join(f'#include "{header.parent.name}/{header.name}"\n' for header in HEADERS),
+    include_dirs=[str(INCLUDE.parent), str(CORE.parent)],
     extra_compile_args=["-std=c17", "-O3"],
     extra_link_args=LINK,
 )

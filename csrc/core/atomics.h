@@ -6,6 +6,7 @@
 #ifndef UERL_ATOMICS_H
 #define UERL_ATOMICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 static inline uint32_t load_relaxed_u32(const uint32_t *word)
@@ -57,6 +58,14 @@ static inline uint32_t add_relaxed_u32(uint32_t *word, uint32_t difference)
 static inline uint32_t add_release_u32(uint32_t *word, uint32_t difference)
 {
     return __atomic_add_fetch(word, difference, __ATOMIC_RELEASE);
+}
+
+/* Stores `desired` if the byte is `expected`, and says whether it was: for regions of other makers
+ * only; a segment has no word that two sides claim. */
+static inline bool compare_exchange_u8(uint8_t *byte, uint8_t expected, uint8_t desired)
+{
+    return __atomic_compare_exchange_n(byte, &expected, desired, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
 /* Orders a store before a later load of another word, which nothing weaker does: publish, fence,
