@@ -165,6 +165,30 @@ int uerl_simulator_send(uerl_simulator *simulator);
 /* Commits a failure instead: the learner reports `text` and gives the lane up. */
 int uerl_simulator_fail(uerl_simulator *simulator, const char *text);
 
+/* What becomes of a camera's pixels. Bytes of a pixel in the row: 3, 3, 1, 4. */
+enum uerl_pixels {
+    UERL_PIXELS_RGB = 0,
+    UERL_PIXELS_BGR = 1,
+    UERL_PIXELS_GRAY = 2, /* luma of Rec. 601: (9798 R + 19235 G + 3735 B + 16384) >> 15 */
+    UERL_PIXELS_BGRA = 3  /* as they are */
+};
+
+/* Copies a frame of B, G, R, A bytes (Unreal's RTF_RGBA8, read back) into a row, converting it on
+ * the way. Needs no handle; any thread may call it, several at once. Gray has the numbers and the
+ * rounding of OpenCV's COLOR_RGB2GRAY, on every processor.
+ *
+ * row          uint8 [height][width][channels] without gaps, at any address; the caller's
+ * pixels       the first pixel of the first line; must not overlap the row
+ * width        pixels of a line; with 0, or height 0, nothing is read or written
+ * pitch_bytes  from the first byte of a line to that of the next, at least 4 * width; a readback
+ *              may give it in pixels
+ *
+ * Reads nothing between the lines or behind the last pixel, and writes nothing beside the row.
+ * Returns UERL_OK; UERL_E_INVALID (a null pointer, an unknown format or an impossible pitch:
+ * nothing was written). */
+int uerl_pixels_from_bgra(void *row, enum uerl_pixels format, const void *pixels, uint32_t width,
+                          uint32_t height, uint64_t pitch_bytes);
+
 #ifdef __cplusplus
 }
 #endif
