@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from uerl_shm.env import Env
     from uerl_shm.host import Simulator
     from uerl_shm.hosted import HostedVectorEnv
+    from uerl_shm.region import Region
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "HostedVectorEnv",
     "LayoutMismatch",
     "LearnerClosed",
+    "Region",
     "SegmentCorrupt",
     "SegmentError",
     "SegmentExists",
@@ -62,7 +64,7 @@ __all__ = [
 registration.register()
 
 # Loaded when first used: `import uerl_shm` stays quick.
-_LATER = {"Env": "env", "HostedVectorEnv": "hosted", "Simulator": "host"}
+_LATER = {"Env": "env", "HostedVectorEnv": "hosted", "Region": "region", "Simulator": "host"}
 
 
 def __getattr__(name: str) -> Any:
