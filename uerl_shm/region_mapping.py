@@ -157,12 +157,11 @@ def _open(path: Path) -> Any:
         refused = SystemCallFailed(_refusal(path))
         refused.errno = errno.EACCES
         raise refused from None
-    except OSError as error:
+    except (OSError, ValueError, posix_ipc.Error) as error:  # a directory is a ValueError
         failed = SystemCallFailed(
-            f"region {path} cannot be opened: {error.strerror}, expected a regular file: check "
-            "the name"
+            f"region {path} cannot be opened ({error}), expected a regular file: check the name"
         )
-        failed.errno = error.errno
+        failed.errno = getattr(error, "errno", errno.EINVAL)
         raise failed from None
 
 
