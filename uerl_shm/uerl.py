@@ -134,10 +134,15 @@ def vec_env(config: UEEnvConfig, num_envs: int = 1, **options: Any) -> VecEnv:
 def engine_config(config: UEEnvConfig) -> dict[str, Any]:
     """Return what the engine's plugin reads in the segment.
 
-    It is what `UEEnvConfig.get_ue_config` returns, and ``agent_groups``: the agents of each group,
-    in the order of their rows.
+    It is what `UEEnvConfig.get_ue_config` returns, with two additions: each agent's ``group``, and
+    ``training``, which holds the frame rate where the plugin looks for it.
     """
-    return {**config.get_ue_config(), "agent_groups": agent_groups(config)}
+    told = config.get_ue_config()
+    for name, agent_ids in agent_groups(config).items():
+        for agent in told["agent_configs"]:
+            if agent["agent_id"] in agent_ids:
+                agent["group"] = name
+    return {**told, "training": {"fixed_fps": config.launch_settings.tickfps}}
 
 
 def _not_carried_over(config: UEEnvConfig) -> Iterator[str]:

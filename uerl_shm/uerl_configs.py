@@ -141,19 +141,20 @@ class UEEnvConfig:
         return f"ML.HumanStart {json.dumps(self.get_ue_config())}"
 
     def check(self) -> None:
-        """Refuse values of a wrong type, no agent at all, and agents with one name.
+        """Refuse values of a wrong type, no agent at all, and agents with one name in the engine.
 
         Raises:
             SpecError: The text names the path.
         """
         uerl_json.checked(UEEnvConfig, self)
-        ids = self.get_all_agent_ids()
+        ids = [agent_id.lower() for agent_id in self.get_all_agent_ids()]
         if not ids:
             raise SpecError("agent_configs is empty, expected at least one agent")
-        for index, agent_id in enumerate(ids):
-            if agent_id in ids[:index]:
+        for index, agent in enumerate(self.agent_configs):
+            if ids[index] in ids[:index]:
                 raise SpecError(
-                    f"agent_configs[{index}].agent_id {agent_id!r} is taken, expected another one"
+                    f"agent_configs[{index}].agent_id {agent.agent_id!r} is taken, expected "
+                    "another one (upper and lower case are one in the engine)"
                 )
 
     @classmethod

@@ -54,8 +54,7 @@ def command(settings: UELaunchSettings) -> list[str] | None:
         raise SpecError(
             f"launch_settings.specific_ip_port {address!r}, expected ('', -1): "
             "engines share memory with the learner; for one that runs already leave "
-            "executable_path empty, give vec_env(..., name=NAME) and start the engine with "
-            "UERL_SHM_NAME=NAME in its environment"
+            "executable_path empty, give vec_env(..., name=NAME) and start it with -UerlShm=NAME"
         )
     if not settings.executable_path:
         return None

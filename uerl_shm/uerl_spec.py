@@ -47,9 +47,10 @@ def env_spec(config: UEEnvConfig) -> EnvSpec:
 
 
 def agent_groups(config: UEEnvConfig) -> dict[str, list[str]]:
-    """Return the agents of each group, in the order of their rows in a world.
+    """Return the agents of each group, in the order of their rows in a world: by name.
 
-    The only group is named ``"agent"``; several are named after the first agent of each.
+    Upper and lower case are one, as in the engine. The only group is named ``"agent"``; several are
+    named after the first agent of each.
     """
     config.check()
     return {name: group.agent_ids for name, group in _groups(config).items()}
@@ -57,7 +58,8 @@ def agent_groups(config: UEEnvConfig) -> dict[str, list[str]]:
 
 def _groups(config: UEEnvConfig) -> dict[str, _Group]:
     found: list[_Group] = []
-    for index, agent in enumerate(config.agent_configs):
+    by_name = sorted(enumerate(config.agent_configs), key=lambda entry: entry[1].agent_id.lower())
+    for index, agent in by_name:
         with checks.inside(f"agent_configs[{index}]"):
             arrays = _arrays_of(agent)
         group = next((group for group in found if group.arrays == arrays), None)
@@ -90,7 +92,7 @@ def _named(
     arrays: dict[str, ArraySpec] = {}
     for index, component in enumerate(components):
         path = f"{what}[{index}]"
-        if component.name in arrays:
+        if component.name.lower() in map(str.lower, arrays):
             raise SpecError(f"{path}.name {component.name!r} is taken, expected another one")
         with checks.inside(path):
             array = component.array()
