@@ -150,6 +150,19 @@ def learner_cpu(run: Run) -> float:
     return float(run.find("learner_cpu", frame=[1280, 720, 4])["cpu_s"] / small)
 
 
+PIXELS = ((84, 84, 512), (84, 84, 336), (640, 480, 2560))  # width, height, pitch in bytes
+
+
+def pixels(run: Run, numerator: str, denominator: str) -> list[float]:
+    """What one way takes to make RGB, as a multiple of another, for each size of frame."""
+    found = []
+    for width, height, pitch_bytes in PIXELS:
+        facts = {"frame": [width, height], "pitch_bytes": pitch_bytes, "pixels": "rgb"}
+        times_s = run.find("pixels", **facts)["times_s"]
+        found.append(float(times_s[numerator] / times_s[denominator]))
+    return found
+
+
 ONE, SIXTEEN = "1 simulator, 84x84x3, median step", "16 simulators, 84x84x3, env steps/s"
 PYTHON = "16 trivial Python envs, 84x84x3"
 C_PLUS_PLUS = "websockets, served by C++"
@@ -225,6 +238,14 @@ PROMISES = (
     Promise(
         "system_calls", "system calls in 10,000 steps, 1 simulator", "",
         lambda run: float(run.find("system_calls", transport=OURS)["calls"]), most=10,
+    ),
+    Promise(
+        "pixels_scalar", "BGRA to RGB, 84x84 and 640x480", "one pixel at a time, the slower ratio",
+        lambda run: min(pixels(run, "loop", OURS)), 4,
+    ),
+    Promise(
+        "pixels_memcpy", "BGRA to RGB, 84x84 and 640x480", "memcpy of the BGRA, as a multiple",
+        lambda run: max(pixels(run, OURS, "memcpy")), most=2,
     ),
     *(
         Promise(f"bare_{key}", workload, "bare processes and a counter", of_bare(question, facts))

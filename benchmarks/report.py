@@ -216,6 +216,20 @@ def costs(run: Run) -> str:
     return markdown(("", "figure"), rows)
 
 
+def pixels(run: Run) -> str:
+    """What each way takes to convert one frame of camera pixels."""
+    ways = ("uerl_shm", "path-avx2", "path-ssse3", "path-scalar", "loop", "memcpy")
+    rows = []
+    for row in run.rows:
+        if row.get("question") == "pixels":
+            times_s = [row["times_s"].get(way) for way in ways]
+            found = ["" if time_s is None else microseconds(time_s) for time_s in times_s]
+            size = "x".join(map(str, row["frame"]))
+            rows.append((f"{size} to {row['pixels']}, pitch {row['pitch_bytes']}", *found))
+    head = ("us", "uerl_shm", "AVX2", "SSSE3", "plain C", "not vectorised", "memcpy")
+    return markdown(head, rows)
+
+
 def ppo(run: Run) -> str:
     """PPO end to end, and the transport's share of it."""
     rows = []
@@ -263,6 +277,14 @@ def page(kept: dict[str, Any], run: Run) -> str:
         "## Python envs", "84x84x3, trivial; EnvPool is another class: threads, envs of its own.",
         steps(run, "python_envs", "num_envs"),
         "## What a step costs", "![cost](images/benchmarks-cost.png)", costs(run),
+        "## Pixels",
+        fill(
+            "BGRA with a row pitch becomes a row of the segment; one frame over and over, in the "
+            "cache. The paths by themselves, the library's plain C as it is compiled, a loop that "
+            "is not vectorised, and a memcpy of as many bytes as the pixels have.",
+            width=100,
+        ),
+        pixels(run),
         "## PPO on apples, end to end",
         "8 worlds, until the mean return of 32 episodes is 15; the same policy, seed and worlds.",
         ppo(run),

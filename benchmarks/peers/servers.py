@@ -21,6 +21,7 @@ NEEDS = {
     "shared": ("semaphore.h", "libc6-dev"),
     "bare": ("linux/futex.h", "linux-libc-dev"),
     "scene": ("boost/beast.hpp", "libboost-dev"),
+    "pixels": ("string.h", "libc6-dev"),
 }
 
 
@@ -44,6 +45,8 @@ def program(name: str) -> str:
     if name == "scene":
         scenes = ROOT.glob("csrc/simulators/*.cpp")
         sources += [path for path in scenes if path.stem not in ("main", "run", "lane")]
+    if name == "pixels":  # the library as it is shipped
+        sources.append(ROOT / "uerl_shm" / "lib" / "libuerl_shm.a")
     newest = max(path.stat().st_mtime for path in (*sources, *FOLDER.glob("*.hpp")))
     if target.exists() and target.stat().st_mtime > newest:
         return str(target)
