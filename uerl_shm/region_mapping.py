@@ -120,8 +120,8 @@ class Mapping:
         if now_bytes < self.num_bytes or lib.uerl_guard_broken(self._guard):
             raise SegmentCorrupt(
                 f"region {self.path} was truncated while it was in use (it has {now_bytes} bytes "
-                f"now), expected {self.num_bytes}: let one program make it, with one size, and map "
-                "it again"
+                f"now), expected {self.num_bytes} all the time: let one program make it, with one "
+                "size, and map it again"
             )
 
     def check_name(self) -> None:

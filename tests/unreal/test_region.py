@@ -209,6 +209,8 @@ import uerl_shm
 from uerl_shm.region_ring import RingReader
 
 name, page = sys.argv[1], os.sysconf("SC_PAGESIZE")
+for _ in range(300):  # more than can be guarded at a time
+    uerl_shm.Region(name, "uint8", (1,)).close()
 region = uerl_shm.Region(name, "uint8", (4 * page,))
 ring = RingReader(
     name, "uint8", (page,), num_buffers=2, first_offset=page, stride_bytes=page
@@ -216,7 +218,8 @@ ring = RingReader(
 region.array[:] = 1
 region.array[:8] = [5, 0, 0, 0, 0, 0, 0, 0]
 os.truncate("/dev/shm/" + name, int(sys.argv[2]) * page)
-for look in (region.check, lambda: ring.read(1.0), region.check):
+grow = lambda: os.truncate("/dev/shm/" + name, 4 * page) or region.check()
+for look in (region.check, lambda: ring.read(1.0), region.check, grow):
     try:
         look()
     except uerl_shm.SegmentCorrupt as error:

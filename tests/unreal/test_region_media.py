@@ -130,6 +130,17 @@ def test_place_of_another_receiver_is_left_alone(sender, name):
     second.close()
 
 
+def test_place_that_another_receiver_took_over_is_not_given_up(sender, name):
+    first = MediaReceiver(name)
+    for frame in range(3 * 12):
+        sender.publish(frame)
+    with MediaReceiver(name) as second:
+        sender.publish(36)
+        second.acknowledge(second.newest())
+        first.close()
+        assert sender.receiver(0, 0)[:2] == (36, 11)
+
+
 def test_fifth_receiver_is_refused_and_leaves_no_place_taken(sender, name):
     receivers = [MediaReceiver(name) for _ in range(4)]
     sender.put(sender.paths[0], 24 + 4, bytes(1))  # free in the first buffer only
