@@ -19,6 +19,7 @@ FLOORS = (
     ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
     ("rollout", "torch"),
     ("vec_env", "vec_*"),
+    ("learning_agents", "learning_agents_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*"),
     ("__init__",),
     ("cli", "cli.*", "__main__"),
