@@ -135,7 +135,7 @@ class Trainer:
         """
         self._check_open()
         deadline = time.monotonic() + checked_seconds("timeout_s", timeout_s)
-        if engine is not None:
+        if engine is not None and self.config is None:
             self._engine.watch(engine)
         if self.config is None:
             self._wait(self._is_attached, deadline, "attached to the controls")

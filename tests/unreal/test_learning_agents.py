@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from learning_agents_fixtures import NUM_REGIONS, push_all
 
+from tidy.tree import ROOT
 from uerl_shm import errors
 from uerl_shm.learning_agents import Trainer
 from uerl_shm.learning_agents_engine import pids_mapping
@@ -151,6 +153,12 @@ def test_stop_of_the_engine_ends_the_loop(stage):
     assert support.last_words(engine)["ended"] == "stop"
 
 
+def test_stop_before_training_began_is_an_error(stage):
+    np.memmap(support.SHM / stage.trainer.guid, "<i4", "r+", shape=(10,))[6] = 1
+    with pytest.raises(errors.SimulatorLost, match="asked to stop before it had attached"):
+        stage.trainer.wait_for_engine(timeout_s=20)
+
+
 def test_complete_ends_the_engine(stage):
     trainer, initial, engine = stage.begin()
     with trainer.experience(timeout_s=20):
@@ -227,7 +235,8 @@ def test_wrapper_that_ends_is_not_the_engine(stage):
     wrapper = subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE, text=True)
     pid = int(wrapper.stdout.readline())
     try:
-        stage.trainer.wait_for_engine(wrapper, timeout_s=20)
+        for _ in range(2):
+            stage.trainer.wait_for_engine(wrapper, timeout_s=20)
         wrapper.communicate()
         assert support.wrong_bytes(stage.trainer.experience(timeout_s=20), 1) == 0
     finally:
@@ -274,3 +283,22 @@ def test_trainer_that_is_forgotten_cleans_up(learning_agents_program, tmp_path):
     del trainer
     gc.collect()
     assert support.left_behind({guid}) == []
+
+
+def test_loop_of_the_documentation_trains(learning_agents_program, tmp_path):
+    page = (ROOT / "docs/howto/learning_agents.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "train.py").write_text(program)
+    ended = subprocess.run(
+        [sys.executable, "train.py", learning_agents_program, "--iterations=3", "--poll-us=100"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    num_episodes = sum(len(support.expected_columns(i)[0]) for i in (1, 2, 3))
+    assert ended.stdout.count("mean reward") == num_episodes
+    assert "networks=12" in ended.stdout
+    assert "ended=stop" in ended.stdout
