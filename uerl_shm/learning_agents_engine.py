@@ -103,8 +103,8 @@ class Engine:
             waited = now - began
             if waited >= timeout_s:
                 raise StepTimeout(
-                    f"the engine has not {missing} for {timeout_s:.3g} s, expected it in that "
-                    "time: wait again, or look at the engine's log"
+                    f"the engine has not {missing} for {round(timeout_s, 2):g} s, expected it in "
+                    "that time: wait again, or look at the engine's log"
                 )
             _pause(waited, timeout_s - waited)
             now = time.monotonic()

@@ -50,8 +50,12 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def learning_agents_program(tmp_path_factory) -> Path:
-    """The mock, compiled."""
-    return support.build(tmp_path_factory.mktemp("learning_agents"))
+    """The mock, compiled once for all modules."""
+    folder = tmp_path_factory.getbasetemp() / "learning_agents"
+    if folder.exists():
+        return folder / support.PROGRAM
+    folder.mkdir()
+    return support.build(folder)
 
 
 @pytest.fixture

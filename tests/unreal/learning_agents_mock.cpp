@@ -134,6 +134,8 @@ struct Training {
                   {"EpisodeFinalObservations", "Rays", 64, false, {}},
                   {"EpisodeFinalMemoryStates", "Default", 8, false, {}},
                   {"EpisodeFinalMemoryStates", "Nothing", 0, false, {}}};
+        if (options.fault == "generation-c")
+            arrays.erase(arrays.begin() + 3); // it has no action modifiers
         for (Array &array : arrays) {
             const size_t rows = array.by_step ? kMaxSteps : kMaxEpisodes;
             array.region = allocate(rows * static_cast<size_t>(array.dimension) * sizeof(float));

@@ -13,6 +13,7 @@ from uerl_shm.learning_agents import Experience, Trainer
 from uerl_shm.learning_agents_config import named_guids
 
 HERE = Path(__file__).parent
+PROGRAM = "learning_agents_mock"
 SHM = Path("/dev/shm")
 NUM_NETWORKS = 4
 MAX_EPISODES, MAX_STEPS = 16, 256
@@ -34,7 +35,7 @@ ARRAYS = (
 
 def build(folder: Path) -> Path:
     """Compile the mock; return the program."""
-    program = folder / "learning_agents_mock"
+    program = folder / PROGRAM
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror"]
     compiler = shlex.split(os.environ.get("CXX", "c++"))
     source = HERE / "learning_agents_mock.cpp"

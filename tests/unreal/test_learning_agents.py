@@ -20,8 +20,10 @@ import pytest
 from learning_agents_fixtures import NUM_REGIONS, push_all
 
 from tidy.tree import ROOT
-from uerl_shm import errors
+from uerl_shm import errors, learning_agents_cleanup
 from uerl_shm.learning_agents import Trainer
+from uerl_shm.learning_agents_config import named_guids
+from uerl_shm.learning_agents_controls import NETWORK, NETWORK_ID, Controls
 from uerl_shm.learning_agents_engine import pids_mapping
 
 learning_agents_program, stage = fixtures.learning_agents_program, fixtures.stage
@@ -122,7 +124,7 @@ def test_timeouts_lose_nothing(stage):
             initial = trainer.wait_for_engine(timeout_s=0.01)
             break
         except errors.StepTimeout:
-            continue
+            time.sleep(0.04)  # the engine answers meanwhile
     with pytest.raises(errors.StepTimeout, match="not sent its experience"):
         trainer.experience(timeout_s=0)
     for iteration in (1, 2):
@@ -157,6 +159,24 @@ def test_stop_before_training_began_is_an_error(stage):
     np.memmap(support.SHM / stage.trainer.guid, "<i4", "r+", shape=(10,))[6] = 1
     with pytest.raises(errors.SimulatorLost, match="asked to stop before it had attached"):
         stage.trainer.wait_for_engine(timeout_s=20)
+
+
+def test_signal_of_a_network_is_stored_after_its_bytes_and_its_id(stage, monkeypatch):
+    trainer, initial, _ = stage.begin()
+    region = support.SHM / trainer.config.networks[0].guid
+    pushed = support.snapshot(initial[0], 0, 1)
+    seen = []
+
+    def store(controls: Controls, word: int, value: int) -> None:
+        if word == NETWORK:
+            seen.append((region.read_bytes()[: len(pushed)] == pushed, controls[NETWORK_ID]))
+        setter(controls, word, value)
+
+    setter = Controls.__setitem__
+    with trainer.experience(timeout_s=20):
+        monkeypatch.setattr(Controls, "__setitem__", store)
+        assert trainer.push_network(0, pushed)
+    assert seen == [(True, 0)]
 
 
 def test_complete_ends_the_engine(stage):
@@ -265,7 +285,8 @@ def test_fork_of_the_learner_is_no_engine_and_cleans_nothing(stage):
         os.waitpid(child, 0)
 
 
-def test_regions_of_a_living_engine_stay_until_it_has_ended(stage):
+def test_regions_of_a_living_engine_stay_until_it_has_ended(stage, monkeypatch):
+    monkeypatch.setattr(learning_agents_cleanup, "PATIENCE_S", 0.05)
     trainer, _, engine = stage.begin("--gather-us=10000000")
     guids = stage.regions()
     with pytest.warns(RuntimeWarning, match="16 regions .* close\\(\\) again once it has ended"):
@@ -300,5 +321,7 @@ def test_loop_of_the_documentation_trains(learning_agents_program, tmp_path):
     assert ended.returncode == 0, ended.stderr
     num_episodes = sum(len(support.expected_columns(i)[0]) for i in (1, 2, 3))
     assert ended.stdout.count("mean reward") == num_episodes
-    assert "networks=12" in ended.stdout
-    assert "ended=stop" in ended.stdout
+    configs = tmp_path / "training" / "Configs"
+    (named,) = configs.glob("shared-memory-*.json")
+    controls = named.stem.removeprefix("shared-memory-")
+    assert support.left_behind(named_guids(configs, controls) | {controls}) == []
