@@ -1,0 +1,10 @@
+// Shim.h: everything of the engine that the plugin uses.
+#pragma once
+
+#include "ShimCore.h"
+#include "ShimEngine.h"
+#include "ShimJson.h"
+#include "ShimMath.h"
+#include "ShimObject.h"
+#include "ShimPlatform.h"
+#include "ShimRender.h"

@@ -1,0 +1,38 @@
+// Copyright (c) 2026 uerl_shm authors. MIT license.
+
+#include "UerlLaunch.h"
+
+#include "HAL/PlatformMisc.h"
+#include "Misc/CommandLine.h"
+#include "Misc/Parse.h"
+#include "UerlConsole.h"
+
+THIRD_PARTY_INCLUDES_START
+#include "uerl_shm/uerl_shm.h"
+THIRD_PARTY_INCLUDES_END
+
+// The command line outweighs the environment, which a launcher may have set for many processes.
+static FString ReadText(const TCHAR* Key, const TCHAR* Variable)
+{
+	FString Value;
+	if (!FParse::Value(FCommandLine::Get(), Key, Value))
+	{
+		Value = FPlatformMisc::GetEnvironmentVariable(Variable);
+	}
+	return Value;
+}
+
+FUerlLaunch FUerlLaunch::Read()
+{
+	FUerlLaunch Launch;
+	Launch.Name = ReadText(TEXT("UerlShm="), TEXT(UERL_ENV_NAME));
+	Launch.DescribeFile = ReadText(TEXT("UerlShmDescribe="), TEXT(UERL_ENV_DESCRIBE));
+	const FString Lane = ReadText(TEXT("UerlLane="), TEXT(UERL_ENV_LANE));
+	if (Lane.IsNumeric())
+	{
+		Launch.Lane = FCString::Atoi(*Lane);
+	}
+	FParse::Value(FCommandLine::Get(), TEXT("UerlNextLearnerS="), Launch.NextLearnerS);
+	Launch.bHardLockStep = !GIsEditor || UerlConsole::ForcesHardLockStep();
+	return Launch;
+}

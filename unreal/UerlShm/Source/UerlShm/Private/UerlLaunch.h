@@ -1,0 +1,29 @@
+// Copyright (c) 2026 uerl_shm authors. MIT license.
+
+#pragma once
+
+#include "CoreMinimal.h"
+
+/** What the command line and the environment ask of this process. */
+struct FUerlLaunch
+{
+	/** Reads -UerlShm=, -UerlLane=, -UerlShmDescribe=, -UerlNextLearnerS=, or the launcher's
+	 * environment. */
+	static FUerlLaunch Read();
+
+	/** Name of the learner's segment; empty: play as usual. */
+	FString Name;
+
+	/** Lane of it; -1: the first free one. */
+	int32 Lane = -1;
+
+	/** Where the spec is to be written; empty: nobody asked. */
+	FString DescribeFile;
+
+	/** How long to wait for another learner when this one has gone, in seconds. */
+	double NextLearnerS = 0.0;
+
+	/** Whether the world stands still until a command comes, or is only paused, for the editor's
+	 * sake. */
+	bool bHardLockStep = true;
+};

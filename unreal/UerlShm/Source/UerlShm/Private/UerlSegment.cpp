@@ -1,0 +1,130 @@
+// Copyright (c) 2026 uerl_shm authors. MIT license.
+
+#include "UerlSegment.h"
+
+#include "HAL/PlatformAtomics.h"
+#include "UerlPlatform.h"
+#include "UerlShmModule.h"
+
+THIRD_PARTY_INCLUDES_START
+#include "uerl_shm/uerl_shm.h"
+THIRD_PARTY_INCLUDES_END
+
+// How long a segment is, as its learner's header says; 0: this is no segment, or not a ready one.
+static uint64 ReadSegmentBytes(const void* Mapping)
+{
+	const uerl_header* const Header = static_cast<const uerl_header*>(Mapping);
+	const int64 Magic =
+		FPlatformAtomics::AtomicRead(reinterpret_cast<const volatile int64*>(&Header->magic));
+	return static_cast<uint64>(Magic) == UERL_MAGIC ? Header->segment_bytes : 0;
+}
+
+FUerlSegment::~FUerlSegment()
+{
+	Detach();
+}
+
+FUerlSegment::EAttach FUerlSegment::Fail(EAttach Outcome, FString Text)
+{
+	Error = MoveTemp(Text);
+	Unmap();
+	return Outcome;
+}
+
+// The engine maps whatever size it is told, also beyond the end of the file, where the first touch
+// is a SIGBUS: so the file is asked first.
+FUerlSegment::EAttach FUerlSegment::CheckFile(const FString& Name, uint64 LeastBytes)
+{
+	FString Problem;
+	const int64 Bytes = UerlPlatform::GetRegionBytes(Name, Problem);
+	if (Bytes == UerlPlatform::NoRegion)
+	{
+		return Fail(EAttach::Later, MoveTemp(Problem));
+	}
+	if (Bytes < 0)
+	{
+		return Fail(EAttach::Refused, MoveTemp(Problem));
+	}
+	if (static_cast<uint64>(Bytes) < LeastBytes)
+	{
+		return Fail(EAttach::Refused,
+			FString::Printf(
+				TEXT("segment %s has %lld bytes, expected at least %llu: somebody else made or "
+					 "truncated it; choose another name"),
+				*Name, Bytes, LeastBytes));
+	}
+	return EAttach::Attached;
+}
+
+bool FUerlSegment::Map(const FString& Name, uint64 Bytes)
+{
+	Unmap();
+	const uint32 Access = static_cast<uint32>(FPlatformMemory::ESharedMemoryAccess::Read) |
+						  static_cast<uint32>(FPlatformMemory::ESharedMemoryAccess::Write);
+	Region =
+		FPlatformMemory::MapNamedSharedMemoryRegion(Name, /* bCreate = */ false, Access, Bytes);
+	return Region != nullptr;
+}
+
+FUerlSegment::EAttach FUerlSegment::Attach(const FString& Name, int32 Lane)
+{
+	check(Simulator == nullptr);
+	EAttach Checked = CheckFile(Name, UERL_HEADER_BYTES);
+	if (Checked != EAttach::Attached)
+	{
+		return Checked;
+	}
+	if (!Map(Name, UERL_HEADER_BYTES))
+	{
+		return Fail(EAttach::Refused,
+			FString::Printf(TEXT("segment %s cannot be mapped by the engine: see LogHAL"), *Name));
+	}
+	const uint64 Bytes = ReadSegmentBytes(Region->GetAddress());
+	if (Bytes == 0)
+	{
+		return Fail(
+			EAttach::Refused, FString::Printf(TEXT("%s is no segment of uerl_shm, expected one "
+												   "that a learner made: choose another name"),
+								  *Name));
+	}
+	Checked = CheckFile(Name, Bytes);
+	if (Checked != EAttach::Attached)
+	{
+		return Checked;
+	}
+	if (!Map(Name, Bytes))
+	{
+		return Fail(EAttach::Refused,
+			FString::Printf(
+				TEXT("segment %s of %llu bytes cannot be mapped by the engine: see LogHAL"), *Name,
+				Bytes));
+	}
+	const int Outcome = uerl_simulator_attach_mapping(
+		&Simulator, Region->GetAddress(), Bytes, TCHAR_TO_UTF8(*Name), Lane);
+	if (Outcome == UERL_OK)
+	{
+		Error.Empty();
+		return EAttach::Attached;
+	}
+	Simulator = nullptr;
+	const bool bMayCome = Outcome == UERL_E_NOT_FOUND || Outcome == UERL_E_EXISTS;
+	return Fail(bMayCome ? EAttach::Later : EAttach::Refused, UTF8_TO_TCHAR(uerl_last_error()));
+}
+
+void FUerlSegment::Detach()
+{
+	uerl_simulator_detach(Simulator);
+	Simulator = nullptr;
+	Unmap();
+}
+
+void FUerlSegment::Unmap()
+{
+	if (Region != nullptr && !FPlatformMemory::UnmapNamedSharedMemoryRegion(Region))
+	{
+		UE_LOG(LogUerlShm, Warning,
+			TEXT("a mapped segment could not be unmapped: its memory stays in use until this "
+				 "process ends"));
+	}
+	Region = nullptr;
+}

@@ -1,0 +1,63 @@
+// Copyright (c) 2026 uerl_shm authors. MIT license.
+
+#pragma once
+
+#include "CoreMinimal.h"
+#include "HAL/PlatformMemory.h"
+
+struct uerl_simulator;
+
+/**
+ * A learner's segment, mapped by the engine, and the lane of it that this process holds.
+ *
+ * It never creates, truncates or unlinks: the learner made the file and will remove it. Every size
+ * comes from the file and from the learner's header, none from this machine's page size.
+ */
+class FUerlSegment : public FNoncopyable
+{
+public:
+	/** What one try to attach came to. */
+	enum class EAttach : uint8
+	{
+		Attached,
+		/** No learner yet, or its lane is still taken: try again. */
+		Later,
+		/** It will not do; GetError() says why and what to do. */
+		Refused,
+	};
+
+	~FUerlSegment();
+
+	/**
+	 * Tries to attach once; never blocks.
+	 *
+	 * @param Name  Of the segment, as in /dev/shm.
+	 * @param Lane  -1: the first free one.
+	 */
+	EAttach Attach(const FString& Name, int32 Lane);
+
+	/** Frees the lane and the mapping. */
+	void Detach();
+
+	/** The handle for the calls of uerl_shm.h; null while detached. One thread at a time. */
+	uerl_simulator* GetSimulator() const
+	{
+		return Simulator;
+	}
+
+	/** What was found, what was expected and the remedy. */
+	const FString& GetError() const
+	{
+		return Error;
+	}
+
+private:
+	EAttach Fail(EAttach Outcome, FString Text);
+	EAttach CheckFile(const FString& Name, uint64 LeastBytes);
+	bool Map(const FString& Name, uint64 Bytes);
+	void Unmap();
+
+	FPlatformMemory::FSharedMemoryRegion* Region = nullptr;
+	uerl_simulator* Simulator = nullptr;
+	FString Error;
+};

@@ -1,0 +1,194 @@
+// Copyright (c) 2026 uerl_shm authors. MIT license.
+
+#include "UerlSettings.h"
+
+#include "Dom/JsonObject.h"
+#include "Dom/JsonValue.h"
+
+FUerlSettings::FUerlSettings(
+	TSharedRef<FJsonObject> InJson, FString InWhere, TArray<FString>& OutProblems)
+	: Json(InJson)
+	, Where(MoveTemp(InWhere))
+	, Problems(OutProblems)
+{
+}
+
+FUerlSettings::~FUerlSettings()
+{
+	for (const auto& [Key, Value] : Json->Values)
+	{
+		if (!Known.Contains(FString(Key)))
+		{
+			AddProblem(FString::Printf(
+				TEXT("has the key '%s', which is unknown: remove it"), *FString(Key)));
+		}
+	}
+}
+
+TSharedPtr<FJsonValue> FUerlSettings::Find(const TCHAR* Key)
+{
+	Known.Add(Key);
+	const TSharedPtr<FJsonValue> Value = Json->TryGetField(Key);
+	return Value.IsValid() && !Value->IsNull() ? Value : nullptr;
+}
+
+void FUerlSettings::AddProblem(const FString& Text)
+{
+	Problems.Add(Where + TEXT(" ") + Text);
+}
+
+void FUerlSettings::Ignore(const TCHAR* Key)
+{
+	Known.Add(Key);
+}
+
+void FUerlSettings::Read(const TCHAR* Key, FString& Value)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	if (Found.IsValid() && !Found->TryGetString(Value))
+	{
+		AddProblem(FString::Printf(TEXT("has '%s' of another type, expected text"), Key));
+	}
+}
+
+void FUerlSettings::Read(const TCHAR* Key, FName& Value)
+{
+	FString Text = Value.ToString();
+	Read(Key, Text);
+	Value = FName(*Text);
+}
+
+void FUerlSettings::Read(const TCHAR* Key, bool& bValue)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	if (Found.IsValid() && !Found->TryGetBool(bValue))
+	{
+		AddProblem(FString::Printf(TEXT("has '%s' of another type, expected true or false"), Key));
+	}
+}
+
+void FUerlSettings::ReadNumber(const TCHAR* Key, double& Value)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	double Number = 0.0;
+	if (!Found.IsValid())
+	{
+		return;
+	}
+	if (Found->TryGetNumber(Number) && FMath::IsFinite(Number))
+	{
+		Value = Number;
+		return;
+	}
+	AddProblem(FString::Printf(TEXT("has '%s' of another type, expected a number"), Key));
+}
+
+void FUerlSettings::Read(const TCHAR* Key, double& Value)
+{
+	ReadNumber(Key, Value);
+}
+
+void FUerlSettings::Read(const TCHAR* Key, float& Value)
+{
+	double Number = Value;
+	ReadNumber(Key, Number);
+	Value = static_cast<float>(Number);
+}
+
+void FUerlSettings::Read(const TCHAR* Key, int32& Value, int32 Least, int32 Most)
+{
+	double Number = Value;
+	ReadNumber(Key, Number);
+	if (Number < Least || Number > Most || Number != FMath::FloorToDouble(Number))
+	{
+		AddProblem(FString::Printf(
+			TEXT("has '%s' %g, expected a whole number from %d to %d"), Key, Number, Least, Most));
+		return;
+	}
+	Value = static_cast<int32>(Number);
+}
+
+static bool ReadNumbers(const TSharedPtr<FJsonValue>& Value, TArray<double>& Numbers)
+{
+	const TArray<TSharedPtr<FJsonValue>>* Values = nullptr;
+	if (!Value->TryGetArray(Values))
+	{
+		return false;
+	}
+	for (const TSharedPtr<FJsonValue>& Each : *Values)
+	{
+		double Number = 0.0;
+		if (!Each.IsValid() || !Each->TryGetNumber(Number))
+		{
+			return false;
+		}
+		Numbers.Add(Number);
+	}
+	return true;
+}
+
+void FUerlSettings::Read(const TCHAR* Key, FVector& Value)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	TArray<double> Numbers;
+	if (!Found.IsValid())
+	{
+		return;
+	}
+	if (ReadNumbers(Found, Numbers) && Numbers.Num() == 3)
+	{
+		Value = FVector(Numbers[0], Numbers[1], Numbers[2]);
+		return;
+	}
+	AddProblem(
+		FString::Printf(TEXT("has '%s' of another type, expected a list of three numbers"), Key));
+}
+
+void FUerlSettings::Read(const TCHAR* Key, TArray<int32>& Value)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	TArray<double> Numbers;
+	if (!Found.IsValid())
+	{
+		return;
+	}
+	if (!ReadNumbers(Found, Numbers))
+	{
+		AddProblem(FString::Printf(
+			TEXT("has '%s' of another type, expected a list of whole numbers"), Key));
+		return;
+	}
+	Value.Reset();
+	for (const double Number : Numbers)
+	{
+		Value.Add(static_cast<int32>(Number));
+	}
+}
+
+void FUerlSettings::Read(const TCHAR* Key, TArray<FString>& Value)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	const TArray<TSharedPtr<FJsonValue>>* Values = nullptr;
+	if (!Found.IsValid())
+	{
+		return;
+	}
+	if (!Found->TryGetArray(Values))
+	{
+		AddProblem(
+			FString::Printf(TEXT("has '%s' of another type, expected a list of texts"), Key));
+		return;
+	}
+	Value.Reset();
+	for (const TSharedPtr<FJsonValue>& Each : *Values)
+	{
+		FString Text;
+		if (!Each.IsValid() || !Each->TryGetString(Text))
+		{
+			AddProblem(FString::Printf(
+				TEXT("has '%s' with something that is no text, expected a list of texts"), Key));
+			continue;
+		}
+		Value.Add(Text);
+	}
+}

@@ -1,0 +1,471 @@
+// Copyright (c) 2026 uerl_shm authors. MIT license.
+
+#include "UerlSimulatorSubsystem.h"
+
+#include "CoreGlobals.h"
+#include "Dom/JsonObject.h"
+#include "Engine/World.h"
+#include "GameFramework/GameModeBase.h"
+#include "GameFramework/PlayerController.h"
+#include "GameFramework/PlayerState.h"
+#include "GameFramework/WorldSettings.h"
+#include "HAL/ThreadHeartBeat.h"
+#include "Misc/CoreDelegates.h"
+#include "Misc/FileHelper.h"
+#include "RenderingThread.h"
+#include "Serialization/JsonReader.h"
+#include "Serialization/JsonSerializer.h"
+#include "UerlAgentComponent.h"
+#include "UerlCommit.h"
+#include "UerlConsole.h"
+#include "UerlEngineSettings.h"
+#include "UerlLaunch.h"
+#include "UerlLevel.h"
+#include "UerlRows.h"
+#include "UerlSegment.h"
+#include "UerlShmModule.h"
+#include "UerlSpec.h"
+
+THIRD_PARTY_INCLUDES_START
+#include "uerl_shm/uerl_shm.h"
+THIRD_PARTY_INCLUDES_END
+
+/** Longest sleep before a look at whether the engine wants to exit. */
+static const FTimespan Slice = FTimespan::FromMilliseconds(100.0);
+
+static int64 ToNanoseconds(FTimespan Time)
+{
+	return Time.GetTicks() * 100;
+}
+
+UUerlSimulatorSubsystem::UUerlSimulatorSubsystem() = default;
+UUerlSimulatorSubsystem::~UUerlSimulatorSubsystem() = default;
+
+bool UUerlSimulatorSubsystem::DoesSupportWorldType(const EWorldType::Type WorldType) const
+{
+	return WorldType == EWorldType::Game || WorldType == EWorldType::PIE;
+}
+
+bool UUerlSimulatorSubsystem::IsAttached() const
+{
+	return State == EState::Serving;
+}
+
+TArray<UUerlAgentComponent*> UUerlSimulatorSubsystem::GetAgents() const
+{
+	TArray<UUerlAgentComponent*> Agents;
+	for (const FUerlGroup& Group : Groups)
+	{
+		Agents.Append(Group.Agents);
+	}
+	return Agents;
+}
+
+bool UUerlSimulatorSubsystem::SendMessage(const TArray<uint8>& Bytes)
+{
+	return IsAttached() && uerl_simulator_write_message(Segment->GetSimulator(),
+							   UERL_MESSAGE_CUSTOM, Bytes.GetData(), Bytes.Num()) == UERL_OK;
+}
+
+void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
+{
+	Super::OnWorldBeginPlay(World);
+	Launch = MakeUnique<FUerlLaunch>(FUerlLaunch::Read());
+	Segment = MakeUnique<FUerlSegment>();
+	Rows = MakeUnique<FUerlRows>();
+	if (!Launch->DescribeFile.IsEmpty())
+	{
+		Describe(Launch->DescribeFile);
+		return;
+	}
+	if (Launch->Name.IsEmpty())
+	{
+		UE_LOG(LogUerlShm, Display,
+			TEXT("no learner is named, the world plays as usual: give -UerlShm=NAME to make it a "
+				 "simulator"));
+		return;
+	}
+	State = EState::Waiting;
+	FWorldDelegates::OnWorldTickStart.AddUObject(this, &UUerlSimulatorSubsystem::OnTickStart);
+	FWorldDelegates::OnWorldTickEnd.AddUObject(this, &UUerlSimulatorSubsystem::OnTickEnd);
+	FCoreDelegates::OnEnginePreExit.AddUObject(this, &UUerlSimulatorSubsystem::Deinitialize);
+	FCoreDelegates::OnHandleSystemError.AddUObject(this, &UUerlSimulatorSubsystem::Deinitialize);
+}
+
+void UUerlSimulatorSubsystem::Deinitialize()
+{
+	FWorldDelegates::OnWorldTickStart.RemoveAll(this);
+	FWorldDelegates::OnWorldTickEnd.RemoveAll(this);
+	FCoreDelegates::OnEnginePreExit.RemoveAll(this);
+	FCoreDelegates::OnHandleSystemError.RemoveAll(this);
+	Leave(FString(), /* bLearnerIsGone = */ false);
+	Super::Deinitialize();
+}
+
+// The engine's log goes to stdout, so the spec goes to a file.
+void UUerlSimulatorSubsystem::Describe(const FString& Path)
+{
+	TArray<FString> Problems;
+	const TArray<UUerlAgentComponent*> Agents = UerlLevel::FindAgents(*GetWorld());
+	TMap<FName, double> Parameters;
+	for (UUerlAgentComponent* const Agent : Agents)
+	{
+		Agent->AttachParts(Problems);
+		Parameters.Append(Agent->Parameters);
+	}
+	Groups = UerlSpec::MakeGroups(Agents, Problems);
+	if (Groups.Num() == 0)
+	{
+		Problems.Add(TEXT("the level has no agent, expected actors with a UerlAgentComponent, or "
+						  "engine= with agent_configs and spec= in Python"));
+	}
+	const FString Spec = UerlSpec::ToJson(GetWorld()->GetMapName(), Groups, Parameters);
+	if (Problems.Num() == 0 && !FFileHelper::SaveStringToFile(
+								   Spec, *Path, FFileHelper::EEncodingOptions::ForceUTF8WithoutBOM))
+	{
+		Problems.Add(FString::Printf(
+			TEXT("%s cannot be written, expected a file name of a writable folder"), *Path));
+	}
+	for (const FString& Problem : Problems)
+	{
+		UE_LOG(LogUerlShm, Error, TEXT("%s"), *Problem);
+	}
+	FPlatformMisc::RequestExitWithStatus(/* Force = */ false, Problems.Num() == 0 ? 0 : 1);
+}
+
+void UUerlSimulatorSubsystem::OnTickStart(UWorld* World, ELevelTick TickType, float DeltaSeconds)
+{
+	if (World != GetWorld() || State == EState::Idle || UerlConsole::IsHuman())
+	{
+		return;
+	}
+	if (State == EState::Waiting)
+	{
+		WaitForLearner();
+	}
+	if (State == EState::Serving && WaitForSend())
+	{
+		while (State == EState::Serving && ReceiveCommand() && !Answer())
+		{
+		}
+	}
+	if (!Launch->bHardLockStep)
+	{
+		SetPaused(State == EState::Serving && !bInStep);
+	}
+}
+
+void UUerlSimulatorSubsystem::WaitForLearner()
+{
+	FSlowHeartBeatScope SlowHeartBeat;
+	FDisableHitchDetectorScope NoHitches;
+	while (!IsEngineExitRequested())
+	{
+		const FUerlSegment::EAttach Outcome = Segment->Attach(Launch->Name, Launch->Lane);
+		if (Outcome == FUerlSegment::EAttach::Attached)
+		{
+			if (Prepare())
+			{
+				State = EState::Serving;
+			}
+			return;
+		}
+		if (Outcome == FUerlSegment::EAttach::Refused)
+		{
+			UE_LOG(LogUerlShm, Error, TEXT("%s"), *Segment->GetError());
+			State = EState::Idle;
+			return;
+		}
+		if (!bToldOfWaiting)
+		{
+			UE_LOG(LogUerlShm, Display, TEXT("waiting for a learner: %s"), *Segment->GetError());
+			bToldOfWaiting = true;
+		}
+		if (!Launch->bHardLockStep)
+		{
+			return; // the editor stays alive; the next tick tries again
+		}
+		FPlatformProcess::SleepNoStats(0.02f);
+	}
+}
+
+static TSharedPtr<FJsonObject> ReadText(const uerl_simulator* Simulator)
+{
+	TSharedPtr<FJsonObject> Text;
+	FJsonSerializer::Deserialize(
+		TJsonReaderFactory<>::Create(UTF8_TO_TCHAR(uerl_simulator_text(Simulator))), Text);
+	return Text;
+}
+
+static TMap<FName, double> ReadParameters(const FJsonObject& Text)
+{
+	TMap<FName, double> Parameters;
+	const TSharedPtr<FJsonObject>*Spec = nullptr, *Numbers = nullptr;
+	if (Text.TryGetObjectField(TEXT("spec"), Spec) &&
+		(*Spec)->TryGetObjectField(TEXT("parameters"), Numbers))
+	{
+		for (const auto& [Name, Value] : (*Numbers)->Values)
+		{
+			Parameters.Add(FName(*FString(Name)), Value->AsNumber());
+		}
+	}
+	return Parameters;
+}
+
+// Makes the level what the learner asks for; every problem reaches it in one message.
+bool UUerlSimulatorSubsystem::Prepare()
+{
+	uerl_simulator* const Simulator = Segment->GetSimulator();
+	TArray<FString> Problems;
+	const TSharedPtr<FJsonObject> Text = ReadText(Simulator);
+	const TSharedPtr<FJsonObject>* Engine = nullptr;
+	const TSharedPtr<FJsonObject> Nothing = MakeShared<FJsonObject>();
+	if (!Text.IsValid() || !Text->TryGetObjectField(TEXT("engine"), Engine))
+	{
+		Engine = &Nothing;
+	}
+	if (uerl_simulator_num_envs(Simulator) != 1)
+	{
+		Problems.Add(FString::Printf(TEXT("the learner has %u envs for each simulator, expected 1, "
+										  "because an engine has one world: give VecEnv "
+										  "envs_per_simulator=1"),
+			uerl_simulator_num_envs(Simulator)));
+	}
+	for (AActor* const Actor : SpawnedActors)
+	{
+		Actor->Destroy();
+	}
+	SpawnedActors.Reset();
+	UerlLevel::SpawnAgents(*GetWorld(), **Engine, SpawnedActors, Problems);
+	const TArray<UUerlAgentComponent*> Agents = UerlLevel::FindAgents(*GetWorld());
+	for (UUerlAgentComponent* const Agent : Agents)
+	{
+		Agent->AttachParts(Problems);
+	}
+	Groups = UerlSpec::MakeGroups(Agents, Problems);
+	const FUerlEngineSettings Settings =
+		FUerlEngineSettings::Read(**Engine, /* bInference = */ false, Problems);
+	if (Problems.Num() == 0)
+	{
+		Rows->Bind(Simulator, Groups,
+			Text.IsValid() ? ReadParameters(*Text) : TMap<FName, double>(), Problems);
+	}
+	if (Problems.Num() == 0 && uerl_simulator_ready(Simulator) != UERL_OK)
+	{
+		Problems.Add(UTF8_TO_TCHAR(uerl_last_error()));
+	}
+	if (Problems.Num() > 0)
+	{
+		Refuse(Problems);
+		return false;
+	}
+	Settings.Apply(*GetWorld());
+	bEnded = true;
+	UE_LOG(LogUerlShm, Display, TEXT("serves %s, lane %d, with %d agents"), *Launch->Name,
+		uerl_simulator_lane(Simulator), Agents.Num());
+	return true;
+}
+
+void UUerlSimulatorSubsystem::Refuse(const TArray<FString>& Problems)
+{
+	const FString Text = FString::Join(Problems, TEXT("; "));
+	UE_LOG(LogUerlShm, Error, TEXT("%s"), *Text);
+	uerl_simulator_refuse(Segment->GetSimulator(), TCHAR_TO_UTF8(*Text));
+	Leave(FString(), /* bLearnerIsGone = */ false);
+}
+
+// The last result may still wait for a picture, whose thread uses the handle.
+bool UUerlSimulatorSubsystem::WaitForSend()
+{
+	while (Commit.IsValid() && !Commit->Wait(Slice))
+	{
+		if (IsEngineExitRequested())
+		{
+			return false;
+		}
+	}
+	Commit.Reset();
+	return true;
+}
+
+bool UUerlSimulatorSubsystem::ReceiveCommand()
+{
+	FSlowHeartBeatScope SlowHeartBeat;
+	FDisableHitchDetectorScope NoHitches;
+	while (!IsEngineExitRequested())
+	{
+		uerl_received Received;
+		const int64 SliceNs = Launch->bHardLockStep ? ToNanoseconds(Slice) : 0;
+		const int Outcome = uerl_simulator_receive(Segment->GetSimulator(), &Received, SliceNs);
+		if (Outcome == UERL_OK)
+		{
+			Options.Empty();
+			if (Received.has_message != 0)
+			{
+				ReadMessage();
+			}
+			return true;
+		}
+		if (Outcome != UERL_E_TIMEOUT)
+		{
+			Leave(UTF8_TO_TCHAR(uerl_last_error()), Outcome == UERL_E_CLOSED);
+			return false;
+		}
+		if (!Launch->bHardLockStep)
+		{
+			return false;
+		}
+	}
+	return false;
+}
+
+void UUerlSimulatorSubsystem::ReadMessage()
+{
+	uint32 Kind = 0, NumBytes = 0;
+	const void* const Bytes = uerl_simulator_message(Segment->GetSimulator(), &Kind, &NumBytes);
+	if (Bytes == nullptr)
+	{
+		return;
+	}
+	const TArray<uint8> Copy(static_cast<const uint8*>(Bytes), NumBytes);
+	if (Kind == UERL_MESSAGE_OPTIONS)
+	{
+		const FUTF8ToTCHAR Text(reinterpret_cast<const ANSICHAR*>(Copy.GetData()), Copy.Num());
+		Options = FString(Text.Length(), Text.Get());
+	}
+	else if (Kind == UERL_MESSAGE_CUSTOM)
+	{
+		OnMessage.Broadcast(Copy);
+	}
+}
+
+// Answers a command that needs no tick; true: the world has to tick first.
+bool UUerlSimulatorSubsystem::Answer()
+{
+	const uint32 Control = uerl_simulator_control(Segment->GetSimulator(), 0);
+	if (Control == UERL_CONTROL_STEP && bEnded)
+	{
+		uerl_simulator_fail(
+			Segment->GetSimulator(), "the env got a step after its episode had ended, expected a "
+									 "reset first: call reset() before step()");
+		Leave(TEXT("the learner sent a step after the episode had ended, expected a reset first"),
+			/* bLearnerIsGone = */ false);
+		return false;
+	}
+	if (Control == UERL_CONTROL_STEP)
+	{
+		Rows->Act();
+		bInStep = true;
+		return true;
+	}
+	uerl_simulator* const Simulator = Segment->GetSimulator();
+	Commit = MakeShared<FUerlCommit>([Simulator] { uerl_simulator_send(Simulator); });
+	if (Control == UERL_CONTROL_RESET)
+	{
+		ResetEpisode(/* bOwn = */ false);
+		Rows->Observe(/* bFinal = */ false, Step++, /* bFirst = */ true, Commit.ToSharedRef());
+		Rows->WriteOutcomes();
+	}
+	Commit->Finish();
+	return !WaitForSend();
+}
+
+void UUerlSimulatorSubsystem::ResetEpisode(bool bOwn)
+{
+	FUerlReset Reset;
+	const int64 Seed = bOwn ? -1 : uerl_simulator_seed(Segment->GetSimulator(), 0);
+	Reset.bHasSeed = Seed >= 0;
+	Reset.Seed = Seed;
+	Reset.Parameters = Rows->ReadParameters();
+	Reset.Options = bOwn ? FString() : Options;
+	if (Reset.bHasSeed)
+	{
+		FMath::RandInit(static_cast<int32>(Seed));
+		FMath::SRandInit(static_cast<int32>(Seed));
+	}
+	OnReset.Broadcast(Reset);
+	for (UUerlAgentComponent* const Agent : GetAgents())
+	{
+		Agent->ResetAgent(Reset);
+	}
+	bEnded = false;
+}
+
+void UUerlSimulatorSubsystem::OnTickEnd(UWorld* World, ELevelTick TickType, float DeltaSeconds)
+{
+	if (World == GetWorld() && bInStep)
+	{
+		bInStep = false;
+		FinishStep(DeltaSeconds);
+	}
+}
+
+void UUerlSimulatorSubsystem::FinishStep(float DeltaSeconds)
+{
+	uerl_simulator* const Simulator = Segment->GetSimulator();
+	Commit = MakeShared<FUerlCommit>([Simulator] { uerl_simulator_send(Simulator); });
+	bool bAnyEnded = false;
+	bEnded = true;
+	for (UUerlAgentComponent* const Agent : GetAgents())
+	{
+		Agent->FinishTick(DeltaSeconds);
+		bAnyEnded |= Agent->GetEnd() != EUerlEnd::GoesOn;
+		bEnded &= Agent->GetEnd() != EUerlEnd::GoesOn;
+	}
+	Rows->WriteOutcomes();
+	const bool bSameStep = uerl_simulator_autoreset_mode(Simulator) == UERL_AUTORESET_SAME_STEP;
+	if (bSameStep && bAnyEnded)
+	{
+		Rows->Observe(/* bFinal = */ true, Step, /* bFirst = */ false, Commit.ToSharedRef());
+	}
+	const bool bResets = bSameStep && bEnded;
+	if (bResets)
+	{
+		ResetEpisode(/* bOwn = */ true);
+	}
+	Rows->Observe(/* bFinal = */ false, Step++, bResets, Commit.ToSharedRef());
+	Commit->Finish();
+}
+
+void UUerlSimulatorSubsystem::SetPaused(bool bPaused)
+{
+	AWorldSettings* const Settings = GetWorld()->GetWorldSettings();
+	const bool bIsPaused = Settings->GetPauserPlayerState() != nullptr;
+	if (bIsPaused == bPaused)
+	{
+		return;
+	}
+	APlayerController* const Player = GetWorld()->GetFirstPlayerController();
+	Settings->SetPauserPlayerState(bPaused && Player != nullptr ? Player->PlayerState : nullptr);
+}
+
+void UUerlSimulatorSubsystem::Leave(const FString& Why, bool bLearnerIsGone)
+{
+	if (!Segment.IsValid() || Segment->GetSimulator() == nullptr)
+	{
+		State = EState::Idle;
+		return;
+	}
+	if (Commit.IsValid() && !Commit->Wait(FTimespan::Zero()))
+	{
+		FlushRenderingCommands(); // pictures on their way write into the mapping
+		Commit->Wait(Slice);
+	}
+	Commit.Reset();
+	Segment->Detach();
+	bInStep = false;
+	bToldOfWaiting = false;
+	State = EState::Idle;
+	if (!Why.IsEmpty())
+	{
+		UE_LOG(LogUerlShm, Display, TEXT("%s"), *Why);
+	}
+	if (bLearnerIsGone && (Launch->NextLearnerS > 0.0 || GIsEditor))
+	{
+		State = EState::Waiting;
+	}
+	else if (bLearnerIsGone)
+	{
+		RequestEngineExit(TEXT("the learner of this simulator has gone"));
+	}
+}
