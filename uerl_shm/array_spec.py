@@ -17,8 +17,9 @@ from uerl_shm.spec_checks import Bound
 
 __all__ = ["ArraySpec"]
 
+MAX_LATENCY = 1000  # steps
 KINDS = ("box", "discrete", "multi_discrete", "multi_binary")
-_JSON_KEYS = ("kind", "shape", "dtype", "low", "high", "nvec", "start")
+_JSON_KEYS = ("kind", "shape", "dtype", "low", "high", "nvec", "start", "latency")
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
@@ -38,6 +39,8 @@ class ArraySpec:
         nvec: Number of values of each entry: ``(n,)`` of a discrete array, nested tuples of
             ``shape`` of a multi-discrete one, else None.
         start: Smallest value of each entry: a number, or nested tuples of ``shape``.
+        latency: Steps by which an observation lags behind the others, as a camera's picture does
+            that is read back while the next step runs.
     """
 
     shape: tuple[int, ...]
@@ -47,6 +50,7 @@ class ArraySpec:
     kind: str = "box"
     nvec: tuple[Any, ...] | None = None
     start: Any = 0
+    latency: int = 0
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class ArraySpec:
         kind: str = "box",
         nvec: ArrayLike | None = None,
         start: ArrayLike = 0,
+        latency: int = 0,
     ) -> None:
         if kind not in KINDS:
             raise SpecError(f"kind {kind!r} is unknown, expected one of {', '.join(KINDS)}")
@@ -65,6 +70,7 @@ class ArraySpec:
         self._put("shape", checks.checked_shape(shape))
         for name, value in (("low", low), ("high", high), ("nvec", nvec), ("start", start)):
             self._put(name, value)
+        self._put("latency", checks.checked_integer("latency", latency, 0, MAX_LATENCY))
         if self.kind == "box":
             self._check_bounds()
         else:
@@ -248,6 +254,8 @@ class ArraySpec:
         if self.nvec is not None:
             out["nvec"] = np.array(self.nvec, object).tolist()
             out["start"] = np.array(self.start, object).tolist()
+        if self.latency:
+            out["latency"] = self.latency
         return out
 
     @classmethod
@@ -274,14 +282,14 @@ class ArraySpec:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that bounds are read-only again on the other side.
-        fields = (self.shape, self.dtype, self.low, self.high, self.kind, self.nvec, self.start)
-        return ArraySpec, fields
+        bounds, counts = (self.low, self.high), (self.nvec, self.start)
+        return ArraySpec, (self.shape, self.dtype, *bounds, self.kind, *counts, self.latency)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArraySpec):
             return NotImplemented
-        mine = (self.kind, self.shape, self.dtype, self.nvec, self.start)
-        if mine != (other.kind, other.shape, other.dtype, other.nvec, other.start):
+        names = ("kind", "shape", "dtype", "nvec", "start", "latency")
+        if any(getattr(self, name) != getattr(other, name) for name in names):
             return False
         return all(map(np.array_equal, self.bounds(), other.bounds()))
 

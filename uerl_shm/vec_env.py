@@ -149,10 +149,8 @@ class VecEnv(VectorEnv):
         access = Access(shm_mode, shm_group, run_as_user, starts=simulator is not None)
         self.segment_name = checked_name(name)
         self._spec = spec_from(spec, simulator, environ, cwd, patience_s, run_as_user)
-        self.spec: Any = self._spec  # gymnasium.make_vec() puts its registration here
         self._rows = Rows(self._spec, num_envs, envs_per_simulator)
-        self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
-        self._introduce(render_mode)
+        self._introduce(num_envs, render_mode)
         self._convert, self._convert_batch = converters(output, device)
         launcher = create_launcher(
             simulator, self.segment_name, self._rows,
@@ -173,8 +171,10 @@ class VecEnv(VectorEnv):
             self.close()
             raise
 
-    def _introduce(self, render_mode: str | None) -> None:
+    def _introduce(self, num_envs: int, render_mode: str | None) -> None:
         """Set what Gymnasium and its wrappers look at."""
+        self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
+        self.spec: Any = self._spec  # gymnasium.make_vec() puts its registration here
         checked_choice("render_mode", render_mode, (None, "rgb_array"))
         if render_mode is not None and self._spec.render is None:
             raise SpecError(
