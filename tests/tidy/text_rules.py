@@ -65,6 +65,8 @@ def files_say_their_purpose(tree: Tree) -> Iterator[str]:
         first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
         if source.path.startswith("tests/") and first.startswith(("/* ", "// ")):
             continue  # a test's own name says the rest
+        if source.path.startswith("unreal/") and first.startswith("// Copyright (c) "):
+            continue  # Epic's manner: what a class is for stands above the class
         if source.path.endswith((".c", ".h", ".cpp", ".hpp", ".cs", ".js")):
             expected, ok = f"`{source.name}: what it is for`", f" {source.name}: " in first[:80]
         elif source.path.endswith((".py", ".pyi")):

@@ -9,6 +9,7 @@ public class UerlShm : ModuleRules
 	{
 		PCHUsage = PCHUsageMode.UseExplicitOrSharedPCHs;
 		PublicDependencyModuleNames.AddRange(new[] { "Core", "CoreUObject", "Engine", "Json" });
-		PrivateDependencyModuleNames.AddRange(new[] { "NNE", "PhysicsCore", "Projects", "RHI", "RenderCore", "UerlShmCore" });
+		PrivateDependencyModuleNames.AddRange(
+			new[] { "NNE", "PhysicsCore", "Projects", "RHI", "RenderCore", "UerlShmCore" });
 	}
 }
