@@ -35,6 +35,7 @@ SYNCHRONISES = re.compile(r"\b(load_acquire|store_release|exchange|compare|fence
 ORDER = re.compile(r"__ATOMIC_\w+|__atomic_\w+|__sync_\w+|memory_order\w*|std::atomic\w*|_Atomic")
 LABEL = re.compile(r"\[([A-Z])\]")
 COMMENT = re.compile(r"/\*.*?\*/|(?://[^\n]*\n?[ \t]*)+", re.DOTALL)
+UNREAL_MACRO = re.compile(r"^U(CLASS|STRUCT|ENUM)\(.*\)\s*(?=class|struct|enum)", re.DOTALL)
 NOT_CODE = re.compile(
     r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'|^[ \t]*#(?:\\\n|[^\n])*",
     re.DOTALL | re.MULTILINE,
@@ -185,8 +186,8 @@ def _functions(code: str) -> Iterator[tuple[str, int, int]]:
 
 def _function_name(head: str) -> str | None:
     """Name of the function that these words before a brace begin; None: no function."""
-    head = head.strip()
-    if re.match(r"(inline )?(namespace|extern|enum|typedef|struct \w*$|union|class)\b", head):
+    head = UNREAL_MACRO.sub("", head.strip())
+    if re.match(r"(inline )?(namespace|extern|enum|typedef|struct [\w ]*$|union|class)\b", head):
         return None
     if head.endswith("=") or re.search(r"=\s*$", head):
         return None
