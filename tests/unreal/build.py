@@ -176,7 +176,7 @@ def build(out: Path, mutant: str | None = None, sanitize: str | None = None) -> 
         if header.suffix == ".h" and "GENERATED_BODY()" in header.read_text():
             write(made / f"{header.stem}.gen.cpp", generated(header, made))
     forward(plugin + sorted(HERE.glob("game/*")), made)
-    flags = ["-g", "-O2", *([f"-fsanitize={sanitize}"] if sanitize else [])]
+    flags = ["-g", "-O3", *([f"-fsanitize={sanitize}"] if sanitize else [])]
     roots = [folder, made, SHIM, HERE / "game", ROOT / "csrc" / "include"]
     include = [f"-I{root}" for root in roots]
     cxx = [os.environ.get("CXX", "g++"), "-std=c++20", *flags, *WARNINGS, *include]

@@ -69,23 +69,32 @@ FRHICommandListImmediate Immediate;
 std::vector<FRHIGPUTextureReadback *> Undispatched;
 const std::thread::id GameThread = std::this_thread::get_id();
 
-// The picture of tick `Tick`: the test computes the same.
-void Draw(FRHITexture &Texture, int64 Tick)
+// The picture of tick `Tick`, with padding behind each row: the test computes the same.
+void Draw(const FRHITexture &Texture, int32 PitchInPixels, uint8 *Target)
 {
-    if (Texture.BytesPerPixel != 4)
-        return;
-    const auto Key = static_cast<uint64>(Tick);
-    const uint8 Blue = static_cast<uint8>(Key), Green = static_cast<uint8>(Key >> 8),
-                Red = static_cast<uint8>(Key >> 16);
-    uint8 *Pixel = Texture.Pixels.data();
-    for (int32 Y = 0; Y < Texture.Height; Y++)
-        for (int32 X = 0; X < Texture.Width; X++, Pixel += 4) {
-            const int32 Base = X * 7 + Y * 13;
-            Pixel[0] = static_cast<uint8>(Base + 202) ^ Blue;
-            Pixel[1] = static_cast<uint8>(Base + 101) ^ Green;
-            Pixel[2] = static_cast<uint8>(Base) ^ Red;
-            Pixel[3] = 255;
+    const auto Tick = static_cast<uint64>(Texture.Tick);
+    const auto Key = static_cast<uint32>((Tick & 0xff) | (Tick & 0xff00) | (Tick & 0xff0000));
+    for (int32 Y = 0; Y < Texture.Height; Y++) {
+        const uint32 *From = Texture.Base.data() + static_cast<std::size_t>(Y) * Texture.Width;
+        auto *To = reinterpret_cast<uint32 *>(Target) + static_cast<std::size_t>(Y) * PitchInPixels;
+        for (int32 X = 0; X < Texture.Width; X++)
+            To[X] = From[X] ^ Key;
+    }
+}
+
+// The picture of tick 0: blue, green, red, alpha.
+std::vector<uint32> DrawBase(int32 Width, int32 Height)
+{
+    std::vector<uint32> Base;
+    for (int32 Y = 0; Y < Height; Y++)
+        for (int32 X = 0; X < Width; X++) {
+            const int32 Value = X * 7 + Y * 13;
+            const auto Byte = [Value](int32 More) {
+                return static_cast<uint32>(static_cast<uint8>(Value + More));
+            };
+            Base.push_back(Byte(202) | Byte(101) << 8 | Byte(0) << 16 | 0xff000000u);
         }
+    return Base;
 }
 
 } // namespace
@@ -107,10 +116,11 @@ void FRHIGPUTextureReadback::EnqueueCopy(FRHICommandListImmediate &, FRHITexture
     Height = Texture->Height;
     BytesPerPixel = Texture->BytesPerPixel;
     PitchInPixels = (Width * BytesPerPixel + Alignment - 1) / Alignment * Alignment / BytesPerPixel;
-    Source = Texture->Pixels;
-    // A mapping need not hold the padding behind the last row.
-    Staging.assign(static_cast<std::size_t>(PitchInPixels * (Height - 1) + Width) * BytesPerPixel,
-                   0xCD);
+    if (Source.Base.size() != Texture->Base.size())
+        Source = *Texture;
+    Source.Tick = Texture->Tick;
+    // A mapping need not hold the padding behind the last row. It has what was there before.
+    Staging.resize(static_cast<std::size_t>(PitchInPixels * (Height - 1) + Width) * BytesPerPixel);
     const int MaxUs = ShimHost::Get().MaxReadbackUs;
     const int DelayUs =
         MaxUs == 0 ? 0 : static_cast<int>(Random() % static_cast<unsigned>(MaxUs + 1));
@@ -132,10 +142,8 @@ void *FRHIGPUTextureReadback::Lock(int32 &OutRowPitchInPixels, int32 *OutBufferH
         bDispatched = true;
         std::this_thread::sleep_until(ReadyAt);
     }
-    const std::size_t Bytes = static_cast<std::size_t>(Width) * BytesPerPixel;
-    for (int32 Y = 0; Y < Height && !bCopied; Y++)
-        std::memcpy(Staging.data() + static_cast<std::size_t>(Y) * PitchInPixels * BytesPerPixel,
-                    Source.data() + Y * Bytes, Bytes);
+    if (!bCopied && Source.BytesPerPixel == 4 && !Source.Base.empty())
+        Draw(Source, PitchInPixels, Staging.data());
     bCopied = true;
     OutRowPitchInPixels = PitchInPixels;
     if (OutBufferHeight != nullptr)
@@ -155,7 +163,7 @@ void UTextureRenderTarget2D::InitCustomFormat(uint32 X, uint32 Y, EPixelFormat I
     Format = InFormat;
     Resource.Texture.Width = SizeX;
     Resource.Texture.Height = SizeY;
-    Resource.Texture.Pixels.assign(static_cast<std::size_t>(X) * Y * 4, 0);
+    Resource.Texture.Base = DrawBase(SizeX, SizeY);
 }
 
 // Nothing is drawn under -nullrhi: the target keeps what it had.
@@ -167,7 +175,7 @@ void USceneCaptureComponent2D::CaptureScene()
     FRHITexture *Texture =
         TextureTarget->GameThread_GetRenderTargetResource()->GetRenderTargetTexture();
     ShimEnqueue([Texture, Tick = GetWorld()->NumTicks](FRHICommandListImmediate &) {
-        Draw(*Texture, Tick);
+        Texture->Tick = Tick;
     });
 }
 

@@ -1,7 +1,8 @@
 // ShimRender.h: a render thread, textures, captures and readbacks, as far as the plugin uses them.
 //
 // Every capture draws a pattern that says which tick of the world it shows. The GPU's copy is made
-// when the readback is first ready, after a random time: whoever looks earlier sees 0xCD.
+// when the readback is locked and ready, after a random time: whoever looks earlier sees an older
+// picture.
 #pragma once
 
 #include "ShimEngine.h"
@@ -15,7 +16,8 @@ class FRHITexture
   public:
     int32 Width = 0, Height = 0;
     int32 BytesPerPixel = 4;
-    std::vector<uint8> Pixels;
+    std::vector<uint32> Base; // the picture of tick 0
+    int64 Tick = 0;           // that is shown
 };
 class FRHICommandListImmediate
 {
@@ -35,7 +37,7 @@ class FRHIGPUTextureReadback
     void Unlock();
 
   private:
-    std::vector<uint8> Source; // what the GPU will have copied
+    FRHITexture Source; // what the GPU will have copied
     std::vector<uint8> Staging;
     int32 Width = 0, Height = 0, BytesPerPixel = 4, PitchInPixels = 0;
     std::chrono::steady_clock::time_point ReadyAt;

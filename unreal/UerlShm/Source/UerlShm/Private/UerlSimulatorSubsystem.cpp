@@ -3,9 +3,7 @@
 #include "UerlSimulatorSubsystem.h"
 
 #include "CoreGlobals.h"
-#include "Dom/JsonObject.h"
 #include "Engine/World.h"
-#include "GameFramework/GameModeBase.h"
 #include "GameFramework/PlayerController.h"
 #include "GameFramework/PlayerState.h"
 #include "GameFramework/WorldSettings.h"
@@ -13,18 +11,13 @@
 #include "Misc/CoreDelegates.h"
 #include "Misc/FileHelper.h"
 #include "RenderingThread.h"
-#include "Serialization/JsonReader.h"
-#include "Serialization/JsonSerializer.h"
 #include "UerlAgentComponent.h"
 #include "UerlCommit.h"
 #include "UerlConsole.h"
-#include "UerlEngineSettings.h"
+#include "UerlEnv.h"
 #include "UerlLaunch.h"
-#include "UerlLevel.h"
-#include "UerlRows.h"
 #include "UerlSegment.h"
 #include "UerlShmModule.h"
-#include "UerlSpec.h"
 
 THIRD_PARTY_INCLUDES_START
 #include "uerl_shm/uerl_shm.h"
@@ -53,12 +46,7 @@ bool UUerlSimulatorSubsystem::IsAttached() const
 
 TArray<UUerlAgentComponent*> UUerlSimulatorSubsystem::GetAgents() const
 {
-	TArray<UUerlAgentComponent*> Agents;
-	for (const FUerlGroup& Group : Groups)
-	{
-		Agents.Append(Group.Agents);
-	}
-	return Agents;
+	return Env.IsValid() ? Env->GetAgents() : TArray<UUerlAgentComponent*>();
 }
 
 bool UUerlSimulatorSubsystem::SendMessage(const TArray<uint8>& Bytes)
@@ -72,7 +60,7 @@ void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
 	Super::OnWorldBeginPlay(World);
 	Launch = MakeUnique<FUerlLaunch>(FUerlLaunch::Read());
 	Segment = MakeUnique<FUerlSegment>();
-	Rows = MakeUnique<FUerlRows>();
+	Env = MakeUnique<FUerlEnv>(World);
 	if (!Launch->DescribeFile.IsEmpty())
 	{
 		Describe(Launch->DescribeFile);
@@ -88,40 +76,32 @@ void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
 	State = EState::Waiting;
 	FWorldDelegates::OnWorldTickStart.AddUObject(this, &UUerlSimulatorSubsystem::OnTickStart);
 	FWorldDelegates::OnWorldTickEnd.AddUObject(this, &UUerlSimulatorSubsystem::OnTickEnd);
-	FCoreDelegates::OnEnginePreExit.AddUObject(this, &UUerlSimulatorSubsystem::Deinitialize);
-	FCoreDelegates::OnHandleSystemError.AddUObject(this, &UUerlSimulatorSubsystem::Deinitialize);
+	FCoreDelegates::OnEnginePreExit.AddUObject(this, &UUerlSimulatorSubsystem::Stop);
+	FCoreDelegates::OnHandleSystemError.AddUObject(this, &UUerlSimulatorSubsystem::Stop);
 }
 
 void UUerlSimulatorSubsystem::Deinitialize()
+{
+	Stop();
+	Super::Deinitialize();
+}
+
+void UUerlSimulatorSubsystem::Stop()
 {
 	FWorldDelegates::OnWorldTickStart.RemoveAll(this);
 	FWorldDelegates::OnWorldTickEnd.RemoveAll(this);
 	FCoreDelegates::OnEnginePreExit.RemoveAll(this);
 	FCoreDelegates::OnHandleSystemError.RemoveAll(this);
 	Leave(FString(), /* bLearnerIsGone = */ false);
-	Super::Deinitialize();
 }
 
 // The engine's log goes to stdout, so the spec goes to a file.
 void UUerlSimulatorSubsystem::Describe(const FString& Path)
 {
 	TArray<FString> Problems;
-	const TArray<UUerlAgentComponent*> Agents = UerlLevel::FindAgents(*GetWorld());
-	TMap<FName, double> Parameters;
-	for (UUerlAgentComponent* const Agent : Agents)
-	{
-		Agent->AttachParts(Problems);
-		Parameters.Append(Agent->Parameters);
-	}
-	Groups = UerlSpec::MakeGroups(Agents, Problems);
-	if (Groups.Num() == 0)
-	{
-		Problems.Add(TEXT("the level has no agent, expected actors with a UerlAgentComponent, or "
-						  "engine= with agent_configs and spec= in Python"));
-	}
-	const FString Spec = UerlSpec::ToJson(GetWorld()->GetMapName(), Groups, Parameters);
-	if (Problems.Num() == 0 && !FFileHelper::SaveStringToFile(
-								   Spec, *Path, FFileHelper::EEncodingOptions::ForceUTF8WithoutBOM))
+	const FString Spec = Env->Describe(Problems);
+	const auto Utf8 = FFileHelper::EEncodingOptions::ForceUTF8WithoutBOM;
+	if (Problems.Num() == 0 && !FFileHelper::SaveStringToFile(Spec, *Path, Utf8))
 	{
 		Problems.Add(FString::Printf(
 			TEXT("%s cannot be written, expected a file name of a writable folder"), *Path));
@@ -176,6 +156,11 @@ void UUerlSimulatorSubsystem::WaitForLearner()
 			State = EState::Idle;
 			return;
 		}
+		if (GiveUpAfter > 0.0 && FPlatformTime::Seconds() > GiveUpAfter)
+		{
+			RequestEngineExit(TEXT("no other learner came for this simulator"));
+			return;
+		}
 		if (!bToldOfWaiting)
 		{
 			UE_LOG(LogUerlShm, Display, TEXT("waiting for a learner: %s"), *Segment->GetError());
@@ -189,67 +174,12 @@ void UUerlSimulatorSubsystem::WaitForLearner()
 	}
 }
 
-static TSharedPtr<FJsonObject> ReadText(const uerl_simulator* Simulator)
-{
-	TSharedPtr<FJsonObject> Text;
-	FJsonSerializer::Deserialize(
-		TJsonReaderFactory<>::Create(UTF8_TO_TCHAR(uerl_simulator_text(Simulator))), Text);
-	return Text;
-}
-
-static TMap<FName, double> ReadParameters(const FJsonObject& Text)
-{
-	TMap<FName, double> Parameters;
-	const TSharedPtr<FJsonObject>*Spec = nullptr, *Numbers = nullptr;
-	if (Text.TryGetObjectField(TEXT("spec"), Spec) &&
-		(*Spec)->TryGetObjectField(TEXT("parameters"), Numbers))
-	{
-		for (const auto& [Name, Value] : (*Numbers)->Values)
-		{
-			Parameters.Add(FName(*FString(Name)), Value->AsNumber());
-		}
-	}
-	return Parameters;
-}
-
-// Makes the level what the learner asks for; every problem reaches it in one message.
+// Every problem reaches the learner in one message.
 bool UUerlSimulatorSubsystem::Prepare()
 {
 	uerl_simulator* const Simulator = Segment->GetSimulator();
 	TArray<FString> Problems;
-	const TSharedPtr<FJsonObject> Text = ReadText(Simulator);
-	const TSharedPtr<FJsonObject>* Engine = nullptr;
-	const TSharedPtr<FJsonObject> Nothing = MakeShared<FJsonObject>();
-	if (!Text.IsValid() || !Text->TryGetObjectField(TEXT("engine"), Engine))
-	{
-		Engine = &Nothing;
-	}
-	if (uerl_simulator_num_envs(Simulator) != 1)
-	{
-		Problems.Add(FString::Printf(TEXT("the learner has %u envs for each simulator, expected 1, "
-										  "because an engine has one world: give VecEnv "
-										  "envs_per_simulator=1"),
-			uerl_simulator_num_envs(Simulator)));
-	}
-	for (AActor* const Actor : SpawnedActors)
-	{
-		Actor->Destroy();
-	}
-	SpawnedActors.Reset();
-	UerlLevel::SpawnAgents(*GetWorld(), **Engine, SpawnedActors, Problems);
-	const TArray<UUerlAgentComponent*> Agents = UerlLevel::FindAgents(*GetWorld());
-	for (UUerlAgentComponent* const Agent : Agents)
-	{
-		Agent->AttachParts(Problems);
-	}
-	Groups = UerlSpec::MakeGroups(Agents, Problems);
-	const FUerlEngineSettings Settings =
-		FUerlEngineSettings::Read(**Engine, /* bInference = */ false, Problems);
-	if (Problems.Num() == 0)
-	{
-		Rows->Bind(Simulator, Groups,
-			Text.IsValid() ? ReadParameters(*Text) : TMap<FName, double>(), Problems);
-	}
+	Env->Prepare(Simulator, Problems);
 	if (Problems.Num() == 0 && uerl_simulator_ready(Simulator) != UERL_OK)
 	{
 		Problems.Add(UTF8_TO_TCHAR(uerl_last_error()));
@@ -259,10 +189,8 @@ bool UUerlSimulatorSubsystem::Prepare()
 		Refuse(Problems);
 		return false;
 	}
-	Settings.Apply(*GetWorld());
-	bEnded = true;
 	UE_LOG(LogUerlShm, Display, TEXT("serves %s, lane %d, with %d agents"), *Launch->Name,
-		uerl_simulator_lane(Simulator), Agents.Num());
+		uerl_simulator_lane(Simulator), GetAgents().Num());
 	return true;
 }
 
@@ -343,18 +271,18 @@ void UUerlSimulatorSubsystem::ReadMessage()
 bool UUerlSimulatorSubsystem::Answer()
 {
 	const uint32 Control = uerl_simulator_control(Segment->GetSimulator(), 0);
-	if (Control == UERL_CONTROL_STEP && bEnded)
+	if (Control == UERL_CONTROL_STEP && Env->HasEnded())
 	{
-		uerl_simulator_fail(
-			Segment->GetSimulator(), "the env got a step after its episode had ended, expected a "
-									 "reset first: call reset() before step()");
+		uerl_simulator_fail(Segment->GetSimulator(),
+			"the env got a step after its episode had ended, expected a "
+			"reset first: call reset() before step()");
 		Leave(TEXT("the learner sent a step after the episode had ended, expected a reset first"),
 			/* bLearnerIsGone = */ false);
 		return false;
 	}
 	if (Control == UERL_CONTROL_STEP)
 	{
-		Rows->Act();
+		Env->Act();
 		bInStep = true;
 		return true;
 	}
@@ -363,8 +291,8 @@ bool UUerlSimulatorSubsystem::Answer()
 	if (Control == UERL_CONTROL_RESET)
 	{
 		ResetEpisode(/* bOwn = */ false);
-		Rows->Observe(/* bFinal = */ false, Step++, /* bFirst = */ true, Commit.ToSharedRef());
-		Rows->WriteOutcomes();
+		Env->Observe(/* bFinal = */ false, /* bFirst = */ true, Commit.ToSharedRef());
+		Env->WriteOutcomes();
 	}
 	Commit->Finish();
 	return !WaitForSend();
@@ -372,23 +300,14 @@ bool UUerlSimulatorSubsystem::Answer()
 
 void UUerlSimulatorSubsystem::ResetEpisode(bool bOwn)
 {
-	FUerlReset Reset;
-	const int64 Seed = bOwn ? -1 : uerl_simulator_seed(Segment->GetSimulator(), 0);
-	Reset.bHasSeed = Seed >= 0;
-	Reset.Seed = Seed;
-	Reset.Parameters = Rows->ReadParameters();
-	Reset.Options = bOwn ? FString() : Options;
+	const FUerlReset Reset = Env->ReadReset(bOwn, Options);
 	if (Reset.bHasSeed)
 	{
-		FMath::RandInit(static_cast<int32>(Seed));
-		FMath::SRandInit(static_cast<int32>(Seed));
+		FMath::RandInit(static_cast<int32>(Reset.Seed));
+		FMath::SRandInit(static_cast<int32>(Reset.Seed));
 	}
 	OnReset.Broadcast(Reset);
-	for (UUerlAgentComponent* const Agent : GetAgents())
-	{
-		Agent->ResetAgent(Reset);
-	}
-	bEnded = false;
+	Env->Reset(Reset);
 }
 
 void UUerlSimulatorSubsystem::OnTickEnd(UWorld* World, ELevelTick TickType, float DeltaSeconds)
@@ -404,26 +323,18 @@ void UUerlSimulatorSubsystem::FinishStep(float DeltaSeconds)
 {
 	uerl_simulator* const Simulator = Segment->GetSimulator();
 	Commit = MakeShared<FUerlCommit>([Simulator] { uerl_simulator_send(Simulator); });
-	bool bAnyEnded = false;
-	bEnded = true;
-	for (UUerlAgentComponent* const Agent : GetAgents())
-	{
-		Agent->FinishTick(DeltaSeconds);
-		bAnyEnded |= Agent->GetEnd() != EUerlEnd::GoesOn;
-		bEnded &= Agent->GetEnd() != EUerlEnd::GoesOn;
-	}
-	Rows->WriteOutcomes();
+	Env->FinishTick(DeltaSeconds);
 	const bool bSameStep = uerl_simulator_autoreset_mode(Simulator) == UERL_AUTORESET_SAME_STEP;
-	if (bSameStep && bAnyEnded)
+	if (bSameStep && Env->HasAnyEnded())
 	{
-		Rows->Observe(/* bFinal = */ true, Step, /* bFirst = */ false, Commit.ToSharedRef());
+		Env->Observe(/* bFinal = */ true, /* bFirst = */ false, Commit.ToSharedRef());
 	}
-	const bool bResets = bSameStep && bEnded;
+	const bool bResets = bSameStep && Env->HasEnded();
 	if (bResets)
 	{
 		ResetEpisode(/* bOwn = */ true);
 	}
-	Rows->Observe(/* bFinal = */ false, Step++, bResets, Commit.ToSharedRef());
+	Env->Observe(/* bFinal = */ false, bResets, Commit.ToSharedRef());
 	Commit->Finish();
 }
 
@@ -463,6 +374,7 @@ void UUerlSimulatorSubsystem::Leave(const FString& Why, bool bLearnerIsGone)
 	if (bLearnerIsGone && (Launch->NextLearnerS > 0.0 || GIsEditor))
 	{
 		State = EState::Waiting;
+		GiveUpAfter = GIsEditor ? 0.0 : FPlatformTime::Seconds() + Launch->NextLearnerS;
 	}
 	else if (bLearnerIsGone)
 	{

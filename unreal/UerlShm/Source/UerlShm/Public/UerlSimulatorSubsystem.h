@@ -9,10 +9,9 @@
 #include "UerlSimulatorSubsystem.generated.h"
 
 class FUerlCommit;
-class FUerlRows;
+class FUerlEnv;
 class FUerlSegment;
 class UUerlAgentComponent;
-struct FUerlGroup;
 struct FUerlLaunch;
 
 DECLARE_DYNAMIC_MULTICAST_DELEGATE_OneParam(FUerlResetDelegate, const FUerlReset&, Reset);
@@ -74,6 +73,7 @@ private:
 		Serving,
 	};
 
+	void Stop();
 	void Describe(const FString& Path);
 	void OnTickStart(UWorld* World, ELevelTick TickType, float DeltaSeconds);
 	void OnTickEnd(UWorld* World, ELevelTick TickType, float DeltaSeconds);
@@ -91,17 +91,14 @@ private:
 
 	TUniquePtr<FUerlLaunch> Launch;
 	TUniquePtr<FUerlSegment> Segment;
-	TUniquePtr<FUerlRows> Rows;
+	TUniquePtr<FUerlEnv> Env;
 	TSharedPtr<FUerlCommit> Commit;
-	TArray<FUerlGroup> Groups;
-
-	UPROPERTY(Transient)
-	TArray<TObjectPtr<AActor>> SpawnedActors;
 
 	FString Options;
 	EState State = EState::Idle;
 	bool bInStep = false;
-	bool bEnded = true;
 	bool bToldOfWaiting = false;
-	int64 Step = 0;
+
+	/** When waiting for another learner ends, in the platform's seconds; 0: never. */
+	double GiveUpAfter = 0.0;
 };
