@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLUGIN = ROOT / "unreal" / "UerlShm" / "Source" / "UerlShm"
 SHIM = HERE / "shim"
+PRECOMPILED = "Precompiled.h"
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 CLASS = re.compile(
     r"^(?P<what>UCLASS|USTRUCT)\((?P<options>.*?)\)\s*\n(?:class|struct)\s+(?:UERLSHM_API\s+)?"
@@ -48,18 +49,11 @@ MUTANTS = {
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-maybe-uninitialized", "-Werror"]
 
 
-def sources(mutant: str | None, out: Path) -> Path:
-    """Copy the plugin's sources, with one seeded bug if asked; return the folder."""
+def sources(out: Path) -> Path:
+    """Copy the plugin's sources into one folder, as includes expect them; return it."""
     folder = out / "plugin"
-    found = False
     for path in sorted(PLUGIN.rglob("*.h")) + sorted(PLUGIN.rglob("*.cpp")):
-        text = path.read_text()
-        if mutant and path.name == MUTANTS[mutant][0]:
-            found = MUTANTS[mutant][1] in text
-            text = text.replace(*MUTANTS[mutant][1:])
-        write(folder / path.name, text)
-    if mutant and not found:
-        sys.exit(f"mutant {mutant} does not fit {MUTANTS[mutant][0]}, expected its text there")
+        write(folder / path.name, path.read_text())
     return folder
 
 
@@ -162,40 +156,77 @@ def compile_one(job: tuple[list[str], Path, Path]) -> Path:
     return target
 
 
+class Compiler:
+    """Command lines for what is built into one folder."""
+
+    def __init__(self, out: Path, plugin: Path, sanitize: str | None) -> None:
+        made, core = out / "generated", ROOT / "csrc" / "core"
+        flags = ["-g", "-O2", *([f"-fsanitize={sanitize}"] if sanitize else [])]
+        public = f"-I{ROOT / 'csrc' / 'include'}"
+        include = [f"-I{root}" for root in (made, plugin, SHIM, HERE / "game")]
+        cxx = os.environ.get("CXX", "g++")
+        self.cxx = [cxx, "-std=c++20", *flags, *WARNINGS, *include, public, "-include", PRECOMPILED]
+        self.c = [os.environ.get("CC", "gcc"), "-std=c17", *flags, public, f"-I{core}"]
+        self.objects = out / "o"
+        self.precompiled = made / f"{PRECOMPILED}.gch"
+
+    def job(self, path: Path) -> tuple[list[str], Path, Path]:
+        """How a source is compiled, and into what."""
+        if path.suffix == ".c":
+            return self.c, path, self.objects / f"core_{path.stem}.o"
+        return self.cxx, path, self.objects / f"{path.stem}.o"
+
+    def link(self, objects: list[Path], program: Path) -> Path:
+        """Link if anything is newer than the program; return it."""
+        newest = max(path.stat().st_mtime for path in objects)
+        if not program.exists() or program.stat().st_mtime < newest:
+            command = [*self.cxx[:1], *self.cxx[2:5], *map(str, objects), "-o", str(program)]
+            subprocess.run([*command, "-pthread", "-lrt"], check=True)
+        return program
+
+
+def prepare(out: Path) -> tuple[Path, list[Path]]:
+    """Copy and generate; return the plugin's folder, and every source to be compiled."""
+    plugin, made = sources(out), out / "generated"
+    own = [*sorted(plugin.iterdir()), *sorted(SHIM.iterdir()), *sorted(HERE.glob("game/*"))]
+    bodies = [
+        generated(header, made)
+        for header in own
+        if header.suffix == ".h" and "GENERATED_BODY()" in header.read_text()
+    ]
+    write(made / "Generated.cpp", "".join(bodies))
+    forward([*plugin.iterdir(), *HERE.glob("game/*")], made)
+    paths = [path for path in own if path.suffix == ".cpp"]
+    return plugin, [*paths, made / "Generated.cpp", *sorted((ROOT / "csrc" / "core").glob("*.c"))]
+
+
 def build(out: Path, mutant: str | None = None, sanitize: str | None = None) -> Path:
     """Build the stand-in engine with the plugin in it; return the program's path.
+
+    A mutant is the same program with one source of another text.
 
     Raises:
         subprocess.CalledProcessError: It does not compile; the compiler has said why.
     """
-    folder = sources(mutant, out)
-    made = out / "generated"
-    plugin = sorted(folder.iterdir())
-    own = [*plugin, *sorted(HERE.glob("shim/*")), *sorted(HERE.glob("game/*"))]
-    for header in own:
-        if header.suffix == ".h" and "GENERATED_BODY()" in header.read_text():
-            write(made / f"{header.stem}.gen.cpp", generated(header, made))
-    forward(plugin + sorted(HERE.glob("game/*")), made)
-    flags = ["-g", "-O3", *([f"-fsanitize={sanitize}"] if sanitize else [])]
-    roots = [folder, made, SHIM, HERE / "game", ROOT / "csrc" / "include"]
-    include = [f"-I{root}" for root in roots]
-    cxx = [os.environ.get("CXX", "g++"), "-std=c++20", *flags, *WARNINGS, *include]
-    core = ROOT / "csrc" / "core"
-    c = [os.environ.get("CC", "gcc"), "-std=c17", *flags, f"-I{roots[-1]}", f"-I{core}"]
-    jobs = [
-        (cxx, path, out / "o" / f"{path.stem}.o")
-        for path in [*own, *sorted(made.glob("*.gen.cpp"))]
-        if path.suffix == ".cpp"
-    ]
-    jobs += [(c, path, out / "o" / f"core_{path.stem}.o") for path in sorted(core.glob("*.c"))]
+    plugin, paths = prepare(out)
+    compiler = Compiler(out, plugin, sanitize)
+    without = [word for word in compiler.cxx if word not in ("-include", PRECOMPILED)]
+    header = out / "generated" / PRECOMPILED
+    write(header, '#include "Shim.h"\n')
+    compile_one(([*without, "-x", "c++-header"], header, compiler.precompiled))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, jobs))
-    program = out / "shim_engine"
-    newest = max(path.stat().st_mtime for path in objects)
-    if not program.exists() or program.stat().st_mtime < newest:
-        link = [*map(str, objects), "-o", str(program), "-pthread", "-lrt"]
-        subprocess.run([*cxx, *link], check=True)
-    return program
+        objects = list(pool.map(compile_one, map(compiler.job, paths)))
+    if mutant is None:
+        return compiler.link(objects, out / "shim_engine")
+    name, text, instead = MUTANTS[mutant]
+    source = (plugin / name).read_text()
+    if text not in source:
+        sys.exit(f"mutant {mutant} does not fit {name}, expected its text there")
+    changed = out / mutant / name
+    write(changed, source.replace(text, instead))
+    objects.remove(compiler.job(plugin / name)[2])
+    objects.append(compile_one((compiler.cxx, changed, changed.with_suffix(".o"))))
+    return compiler.link(objects, out / mutant / "shim_engine")
 
 
 def main() -> None:
@@ -205,8 +236,8 @@ def main() -> None:
     parser.add_argument("--sanitize")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    kind = options.mutant or options.sanitize or "plain"
-    print(build(options.out or ROOT / "build" / "unreal" / kind, options.mutant, options.sanitize))
+    out = options.out or ROOT / "build" / "unreal" / (options.sanitize or "plain")
+    print(build(out, options.mutant, options.sanitize))
 
 
 if __name__ == "__main__":

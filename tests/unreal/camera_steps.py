@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-import build as shim_build
 import numpy as np
 from pictures import PictureChecker
 from tqdm import tqdm
 
+import build as shim_build
 import uerl_shm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,11 +33,15 @@ def run(program: Path, steps: int, num_envs: int, latency: int, readback_us: int
     actions = np.zeros((num_envs, 2), np.float32)
     try:
         observation, info = env.reset(seed=0)
-        checker.check(observation, info, np.zeros(num_envs, bool))
+        ended = np.zeros(num_envs, bool)
         for _ in tqdm(range(steps // num_envs), f"latency {latency}", unit="batch", mininterval=1):
-            observation, _, terminated, truncated, info = env.step(actions)
+            env.send(actions)
+            checker.check(observation, info, ended)  # while the next step runs
+            batch = env.recv()
+            observation, info = batch.observation, batch.info
+            ended = batch.terminated | batch.truncated
             assert info["valid"].all()
-            checker.check(observation, info, terminated | truncated)
+        checker.check(observation, info, ended)
     finally:
         env.close()
     return checker
@@ -52,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = ROOT / "build" / "unreal"
     program = shim_build.build(folder / "plain")
-    mutant = shim_build.build(folder / "commit_early", "commit_early")
+    mutant = shim_build.build(folder / "plain", "commit_early")
     begin = time.monotonic()
     sizes = (options.num_envs, options.readback_us)
     found = [run(program, options.steps // 2, sizes[0], late, sizes[1]) for late in (0, 1)]
