@@ -1,10 +1,12 @@
 // ShimActors.h: actors and components, as far as the plugin uses them. Boxes are the only shapes.
 #pragma once
 
-#include "ShimActors.generated.h"
+#include "ShimMaterials.h"
 #include "ShimMath.h"
 #include "ShimObject.h"
 #include "ShimPlatform.h"
+
+#include "ShimActors.generated.h"
 
 class AActor;
 class UPrimitiveComponent;
@@ -16,7 +18,8 @@ namespace EWorldType
 {
 enum Type { None, Game, Editor, PIE };
 }
-enum ECollisionChannel { ECC_Visibility };
+enum ECollisionChannel { ECC_Visibility, ECC_Camera };
+enum ECollisionResponse { ECR_Ignore, ECR_Overlap, ECR_Block };
 #define SCENE_QUERY_STAT(Name) 0
 
 struct FHitResult {
@@ -25,15 +28,12 @@ struct FHitResult {
     FVector ImpactPoint, ImpactNormal;
     int32 FaceIndex = INDEX_NONE;
     AActor *Actor = nullptr;
-    UPrimitiveComponent *Component = nullptr;
+    TWeakObjectPtr<UPrimitiveComponent> Component;
     AActor *GetActor() const
     {
         return Actor;
     }
-    UPrimitiveComponent *GetComponent() const
-    {
-        return Component;
-    }
+    UPrimitiveComponent *GetComponent() const;
 };
 struct FCollisionQueryParams {
     FCollisionQueryParams(int, bool bTraceComplex = false, const AActor *Ignored = nullptr)
@@ -132,9 +132,35 @@ class UPrimitiveComponent : public USceneComponent
     FVector BoxExtent = FVector(0.0); // half the edges; 0: no body
     bool bBlocks = true;              // else it overlaps
     int32 CustomDepthStencilValue = 0;
-    FColor ShimColor; // what a ray sees
+    TArray<UMaterialInterface *> ShimMaterials; // six: one for each face, as of a mesh's triangles
     FBox GetBox() const;
+    UMaterialInterface *GetMaterial(int32 ElementIndex) const
+    {
+        return ShimMaterials.IsValidIndex(ElementIndex) ? ShimMaterials[ElementIndex] : nullptr;
+    }
+    // Null where faces are not known, as of the engine's boxes and capsules.
+    UMaterialInterface *GetMaterialFromCollisionFaceIndex(int32 FaceIndex, int32 &Section) const
+    {
+        Section = ShimMaterials.Num() == 6 ? FaceIndex : 0;
+        return ShimMaterials.Num() == 6 ? GetMaterial(FaceIndex) : nullptr;
+    }
+    void SetCollisionResponseToChannel(ECollisionChannel Channel, ECollisionResponse Response)
+    {
+        Ignored[Channel] = Response == ECR_Ignore;
+    }
+    bool ShimIgnores(ECollisionChannel Channel) const
+    {
+        return Ignored[Channel];
+    }
+
+  private:
+    bool Ignored[2] = {};
 };
+
+inline UPrimitiveComponent *FHitResult::GetComponent() const
+{
+    return Component.Get();
+}
 
 UCLASS()
 class AActor : public UObject

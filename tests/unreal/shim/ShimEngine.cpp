@@ -240,8 +240,10 @@ void UWorld::MovePawn(APawn &Pawn, float DeltaSeconds)
     }
 }
 
-// Where a ray enters a box, as a share of its length; more than 1: it does not.
-static double Enter(const FBox &Box, const FVector &Start, const FVector &Along, FVector &Normal)
+// Where a ray enters a box, as a share of its length; more than 1: it does not. Faces: -X +X -Y +Y
+// -Z +Z.
+static double Enter(const FBox &Box, const FVector &Start, const FVector &Along, FVector &Normal,
+                    int &Face)
 {
     const double From[] = {Start.X, Start.Y, Start.Z}, By[] = {Along.X, Along.Y, Along.Z};
     const double Low[] = {Box.Min.X, Box.Min.Y, Box.Min.Z};
@@ -268,20 +270,23 @@ static double Enter(const FBox &Box, const FVector &Start, const FVector &Along,
     double Facing[] = {0.0, 0.0, 0.0};
     Facing[Axis] = By[Axis] > 0.0 ? -1.0 : 1.0;
     Normal = FVector(Facing[0], Facing[1], Facing[2]);
+    Face = 2 * Axis + (By[Axis] > 0.0 ? 0 : 1);
     return First;
 }
 
 bool UWorld::LineTraceSingleByChannel(FHitResult &Hit, const FVector &Start, const FVector &End,
-                                      ECollisionChannel, const FCollisionQueryParams &Params) const
+                                      ECollisionChannel Channel,
+                                      const FCollisionQueryParams &Params) const
 {
     double Nearest = 2.0;
     for (AActor *Actor : Actors) {
         UPrimitiveComponent *Body = Actor->GetBody();
         if (Actor == Params.Ignored || !Actor->bCollides || Body == nullptr || !Body->bBlocks ||
-            Body->BoxExtent == FVector::ZeroVector)
+            Body->BoxExtent == FVector::ZeroVector || Body->ShimIgnores(Channel))
             continue;
         FVector Normal;
-        const double At = Enter(Body->GetBox(), Start, End - Start, Normal);
+        int Face = 0;
+        const double At = Enter(Body->GetBox(), Start, End - Start, Normal, Face);
         if (At >= Nearest || At > 1.0)
             continue;
         Nearest = At;
@@ -291,7 +296,8 @@ bool UWorld::LineTraceSingleByChannel(FHitResult &Hit, const FVector &Start, con
         Hit.ImpactNormal = Normal;
         Hit.Actor = Actor;
         Hit.Component = Body;
-        Hit.FaceIndex = Params.bReturnFaceIndex ? 0 : INDEX_NONE;
+        // Only triangles have numbers.
+        Hit.FaceIndex = Params.bReturnFaceIndex && Params.bTraceComplex ? Face : INDEX_NONE;
     }
     return Nearest <= 1.0;
 }

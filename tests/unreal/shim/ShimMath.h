@@ -70,7 +70,7 @@ struct FVector {
     explicit FVector(double All) : X(All), Y(All), Z(All)
     {
     }
-    static const FVector ZeroVector;
+    static const FVector ZeroVector, ForwardVector, RightVector, UpVector;
     FVector operator+(const FVector &V) const
     {
         return {X + V.X, Y + V.Y, Z + V.Z};
@@ -120,7 +120,8 @@ struct FVector {
         return (A - B).Size();
     }
 };
-inline const FVector FVector::ZeroVector;
+inline const FVector FVector::ZeroVector, FVector::ForwardVector(1.0, 0.0, 0.0),
+    FVector::RightVector(0.0, 1.0, 0.0), FVector::UpVector(0.0, 0.0, 1.0);
 
 struct FVector2D {
     double X = 0.0, Y = 0.0;

@@ -84,6 +84,11 @@ class UObject
     {
         return Outer;
     }
+    // An object without an outer stands for a package.
+    FString GetPathName() const
+    {
+        return Outer == nullptr ? Name : Outer->GetPathName() + u"." + Name;
+    }
     virtual UWorld *GetWorld() const
     {
         return Outer == nullptr ? nullptr : Outer->GetWorld();
@@ -176,6 +181,36 @@ template <typename T> class TWeakObjectPtr
     T *Value = nullptr;
 };
 
+template <typename T> class TObjectKey
+{
+  public:
+    TObjectKey() = default;
+    TObjectKey(const T *Object) : Object(Object)
+    {
+    }
+    bool operator==(const TObjectKey &Other) const
+    {
+        return Object == Other.Object;
+    }
+
+  private:
+    const T *Object = nullptr;
+};
+template <typename T> class TEnumAsByte
+{
+  public:
+    TEnumAsByte(T Value) : Value(static_cast<uint8>(Value))
+    {
+    }
+    operator T() const
+    {
+        return static_cast<T>(Value);
+    }
+
+  private:
+    uint8 Value;
+};
+
 inline bool IsValid(const UObject *Object)
 {
     return Object != nullptr && !Object->bDestroyed;
@@ -212,7 +247,9 @@ void GetDerivedClasses(const UClass *Base, TArray<UClass *> &Out, bool bRecursiv
 UClass *StaticLoadClass(UClass *Base, UObject *Outer, const TCHAR *Path);
 UObject *ShimLoadObject(const TCHAR *Path);
 void ShimAddAsset(const TCHAR *Path, UObject *Object);
-template <typename T> T *LoadObject(UObject *, const TCHAR *Path)
+enum ELoadFlags : uint32 { LOAD_None = 0, LOAD_NoWarn = 2, LOAD_Quiet = 8192 };
+template <typename T>
+T *LoadObject(UObject *, const TCHAR *Path, const TCHAR * = nullptr, uint32 = LOAD_None)
 {
     return dynamic_cast<T *>(ShimLoadObject(Path));
 }
