@@ -12,17 +12,19 @@
  */
 namespace UerlPlatform
 {
-	/** GetRegionBytes: nobody has made a region of that name. */
+	/** ReadRegion: nobody has made a region of that name. */
 	constexpr int64 NoRegion = -1;
 
-	/** GetRegionBytes: there is one, and this process may not use it. */
+	/** ReadRegion: there is one, and this process may not use it. */
 	constexpr int64 RefusedRegion = -2;
 
 	/**
-	 * Asks for the size of a named region without mapping it.
+	 * Asks for the size of a named region and copies its first bytes, without mapping it: of a
+	 * mapped region that somebody truncates, the first touch is a SIGBUS.
 	 *
+	 * @param OutFirst    As many bytes as the region has, at most FirstBytes.
 	 * @param OutProblem  Why there is none or it will not do, with the remedy.
 	 * @return Bytes, NoRegion or RefusedRegion.
 	 */
-	int64 GetRegionBytes(const FString& Name, FString& OutProblem);
+	int64 ReadRegion(const FString& Name, void* OutFirst, int64 FirstBytes, FString& OutProblem);
 } // namespace UerlPlatform

@@ -2,22 +2,12 @@
 
 #include "UerlSegment.h"
 
-#include "HAL/PlatformAtomics.h"
 #include "UerlPlatform.h"
 #include "UerlShmModule.h"
 
 THIRD_PARTY_INCLUDES_START
 #include "uerl_shm/uerl_shm.h"
 THIRD_PARTY_INCLUDES_END
-
-// How long a segment is, as its learner's header says; 0: this is no segment, or not a ready one.
-static uint64 ReadSegmentBytes(const void* Mapping)
-{
-	const uerl_header* const Header = static_cast<const uerl_header*>(Mapping);
-	const int64 Magic =
-		FPlatformAtomics::AtomicRead(reinterpret_cast<const volatile int64*>(&Header->magic));
-	return static_cast<uint64>(Magic) == UERL_MAGIC ? Header->segment_bytes : 0;
-}
 
 FUerlSegment::~FUerlSegment()
 {
@@ -32,11 +22,12 @@ FUerlSegment::EAttach FUerlSegment::Fail(EAttach Outcome, FString Text)
 }
 
 // The engine maps whatever size it is told, also beyond the end of the file, where the first touch
-// is a SIGBUS: so the file is asked first.
-FUerlSegment::EAttach FUerlSegment::CheckFile(const FString& Name, uint64 LeastBytes)
+// is a SIGBUS: so the file and the learner's header are read first.
+FUerlSegment::EAttach FUerlSegment::ReadSize(const FString& Name, uint64& OutBytes)
 {
 	FString Problem;
-	const int64 Bytes = UerlPlatform::GetRegionBytes(Name, Problem);
+	uerl_header Header = {};
+	const int64 Bytes = UerlPlatform::ReadRegion(Name, &Header, sizeof(Header), Problem);
 	if (Bytes == UerlPlatform::NoRegion)
 	{
 		return Fail(EAttach::Later, MoveTemp(Problem));
@@ -45,13 +36,22 @@ FUerlSegment::EAttach FUerlSegment::CheckFile(const FString& Name, uint64 LeastB
 	{
 		return Fail(EAttach::Refused, MoveTemp(Problem));
 	}
-	if (static_cast<uint64>(Bytes) < LeastBytes)
+	const bool bHasHeader = static_cast<uint64>(Bytes) >= sizeof(Header);
+	if (bHasHeader && Header.magic != UERL_MAGIC)
+	{
+		return Fail(
+			EAttach::Refused, FString::Printf(TEXT("%s is no segment of uerl_shm, expected one "
+												   "that a learner made: choose another name"),
+								  *Name));
+	}
+	OutBytes = FMath::Max<uint64>(Header.segment_bytes, sizeof(Header));
+	if (static_cast<uint64>(Bytes) < OutBytes)
 	{
 		return Fail(EAttach::Refused,
 			FString::Printf(
 				TEXT("segment %s has %lld bytes, expected at least %llu: somebody else made or "
 					 "truncated it; choose another name"),
-				*Name, Bytes, LeastBytes));
+				*Name, Bytes, OutBytes));
 	}
 	return EAttach::Attached;
 }
@@ -69,35 +69,19 @@ bool FUerlSegment::Map(const FString& Name, uint64 Bytes)
 FUerlSegment::EAttach FUerlSegment::Attach(const FString& Name, int32 Lane)
 {
 	check(Simulator == nullptr);
-	EAttach Checked = CheckFile(Name, UERL_HEADER_BYTES);
-	if (Checked != EAttach::Attached)
+	uint64 Bytes = 0;
+	const EAttach Found = ReadSize(Name, Bytes);
+	if (Found != EAttach::Attached)
 	{
-		return Checked;
-	}
-	if (!Map(Name, UERL_HEADER_BYTES))
-	{
-		return Fail(EAttach::Refused,
-			FString::Printf(TEXT("segment %s cannot be mapped by the engine: see LogHAL"), *Name));
-	}
-	const uint64 Bytes = ReadSegmentBytes(Region->GetAddress());
-	if (Bytes == 0)
-	{
-		return Fail(
-			EAttach::Refused, FString::Printf(TEXT("%s is no segment of uerl_shm, expected one "
-												   "that a learner made: choose another name"),
-								  *Name));
-	}
-	Checked = CheckFile(Name, Bytes);
-	if (Checked != EAttach::Attached)
-	{
-		return Checked;
+		return Found;
 	}
 	if (!Map(Name, Bytes))
 	{
 		return Fail(EAttach::Refused,
 			FString::Printf(
-				TEXT("segment %s of %llu bytes cannot be mapped by the engine: see LogHAL"), *Name,
-				Bytes));
+				TEXT("segment %s of %llu bytes cannot be mapped by the engine, expected room for "
+					 "it: see LogHAL, and raise the process's limit of memory (ulimit -v)"),
+				*Name, Bytes));
 	}
 	const int Outcome = uerl_simulator_attach_mapping(
 		&Simulator, Region->GetAddress(), Bytes, TCHAR_TO_UTF8(*Name), Lane);

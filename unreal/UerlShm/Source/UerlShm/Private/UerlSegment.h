@@ -53,7 +53,7 @@ public:
 
 private:
 	EAttach Fail(EAttach Outcome, FString Text);
-	EAttach CheckFile(const FString& Name, uint64 LeastBytes);
+	EAttach ReadSize(const FString& Name, uint64& OutBytes);
 	bool Map(const FString& Name, uint64 Bytes);
 	void Unmap();
 
