@@ -22,7 +22,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz
-.PHONY: crash-states test-unreal
+.PHONY: crash-states unreal test-unreal
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -68,6 +68,9 @@ fuzz: ## fuzz attaching and a living segment, each for DURATION_S seconds (600)
 
 soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
 	$(RUN) tests/soak/soak.py --duration-s $(DURATION_S) $(ARGS)
+
+unreal: ## copy the C core into the Unreal plugin
+	$(PYTHON) tests/unreal/copy_core.py
 
 test-unreal: .venv/built ## all that can be shown of the Unreal plugin without an engine
 	$(RUN) tests/unreal/run.py $(ARGS)

@@ -19,7 +19,11 @@ NOT_OURS = {
     *(".git", ".venv", "build", "dist", "runs", "results", "__pycache__", "node_modules", "shared"),
     *(".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".benchmarks"),
 }
-BUILT = {"uerl_shm/bin", "uerl_shm/include", "uerl_shm/lib"}
+_COPIES = "unreal/UerlShm/Source/ThirdParty/UerlShmCore"  # of csrc, made by `make unreal`
+BUILT = {
+    *("uerl_shm/bin", "uerl_shm/include", "uerl_shm/lib"),
+    *(f"{_COPIES}/core", f"{_COPIES}/include"),
+}
 
 
 @dataclass(frozen=True)
