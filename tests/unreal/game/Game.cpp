@@ -1,6 +1,7 @@
 // Game.cpp: the levels of the tests.
 #include "Game.h"
 
+#include "CameraLevels.h"
 #include "Components/PrimitiveComponent.h"
 #include "Engine/World.h"
 #include "Misc/CommandLine.h"
@@ -137,6 +138,10 @@ bool OpenLevel(UWorld& World, const FString& Name)
 	else if (Name == TEXT("Cameras"))
 	{
 		OpenCameras(World);
+	}
+	else if (Name == TEXT("Scene"))
+	{
+		OpenScene(World);
 	}
 	else if (Name == TEXT("Empty"))
 	{
