@@ -3,8 +3,10 @@
 
 #include "ShimCore.h"
 #include "ShimEngine.h"
+#include "ShimFiles.h"
 #include "ShimJson.h"
 #include "ShimMath.h"
+#include "ShimNne.h"
 #include "ShimObject.h"
 #include "ShimPlatform.h"
 #include "ShimRender.h"

@@ -254,6 +254,11 @@ template <typename K, typename V> class TMap
         Items.emplace_back(std::move(Key), std::move(Value));
         return Items.back().Value;
     }
+    V &FindOrAdd(const K &Key)
+    {
+        V *Found = Find(Key);
+        return Found != nullptr ? *Found : Add(Key);
+    }
     const V *Find(const K &Key) const
     {
         for (const TPair<K, V> &Pair : Items)

@@ -40,6 +40,24 @@ class FJsonValueNumber : public FJsonValue
         Number = Value;
     }
 };
+class FJsonValueString : public FJsonValue
+{
+  public:
+    explicit FJsonValueString(const FString &Value)
+    {
+        Type = EJson::String;
+        Text = Value;
+    }
+};
+class FJsonValueArray : public FJsonValue
+{
+  public:
+    explicit FJsonValueArray(const TArray<TSharedPtr<FJsonValue>> &Values)
+    {
+        Type = EJson::Array;
+        List = Values;
+    }
+};
 class FJsonValueObject : public FJsonValue
 {
   public:

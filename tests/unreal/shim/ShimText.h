@@ -111,6 +111,20 @@ struct FUTF8ToTCHAR {
     }
     std::u16string Value;
 };
+struct FTCHARToUTF8 {
+    explicit FTCHARToUTF8(const TCHAR *Text) : Value(ShimToUtf8(Text))
+    {
+    }
+    int32 Length() const
+    {
+        return static_cast<int32>(Value.size());
+    }
+    const ANSICHAR *Get() const
+    {
+        return Value.c_str();
+    }
+    std::string Value;
+};
 struct ShimTchar {
     explicit ShimTchar(const char *Text) : Value(ShimFromUtf8(Text, std::strlen(Text)))
     {
