@@ -6,6 +6,7 @@
 #include "Engine/World.h"
 #include "Misc/CommandLine.h"
 #include "Misc/Parse.h"
+#include "PolicyLevels.h"
 #include "UerlActuators.h"
 #include "UerlAgentComponent.h"
 #include "UerlCameraGpu.h"
@@ -142,6 +143,10 @@ bool OpenLevel(UWorld& World, const FString& Name)
 	else if (Name == TEXT("Scene"))
 	{
 		OpenScene(World);
+	}
+	else if (Name == TEXT("Policy"))
+	{
+		OpenPolicy(World);
 	}
 	else if (Name == TEXT("Empty"))
 	{

@@ -17,6 +17,7 @@ FUerlEngineSettings FUerlEngineSettings::Read(
 	const FJsonObject& Engine, bool bInference, TArray<FString>& OutProblems)
 {
 	FUerlEngineSettings Found;
+	Found.bHidesWindow = !bInference;
 	const TSharedPtr<FJsonObject>* Set = nullptr;
 	const TCHAR* const Name = bInference ? TEXT("inference") : TEXT("training");
 	if (!Engine.HasField(Name))
@@ -87,7 +88,7 @@ void FUerlEngineSettings::Apply(UWorld& World) const
 		FSystemResolution::RequestResolutionChange(
 			Resolution[0], Resolution[1], EWindowMode::Windowed);
 	}
-	if (GEngine->GameViewport != nullptr && !GIsEditor)
+	if (bHidesWindow && GEngine->GameViewport != nullptr && !GIsEditor)
 	{
 		GEngine->GameViewport->bDisableWorldRendering = true;
 	}

@@ -25,6 +25,9 @@ struct FUerlEngineSettings
 	/** Frames a second of wall-clock time that are not exceeded; 0: as fast as it can. */
 	double TargetFps = 0.0;
 
+	/** Whether nobody looks at the window, so that the world need not be drawn in it. */
+	bool bHidesWindow = true;
+
 	/**
 	 * Reads the set for training, or the one for inference.
 	 *
@@ -33,6 +36,6 @@ struct FUerlEngineSettings
 	static FUerlEngineSettings Read(
 		const FJsonObject& Engine, bool bInference, TArray<FString>& OutProblems);
 
-	/** Fixes the time step, lets physics follow, and stops drawing the window that nobody sees. */
+	/** Fixes the time step, lets physics follow, and stops drawing a window that nobody sees. */
 	void Apply(UWorld& World) const;
 };

@@ -6,12 +6,16 @@
 #include "Dom/JsonValue.h"
 #include "Engine/World.h"
 #include "GameFramework/Actor.h"
+#include "GameFramework/PlayerController.h"
+#include "GameFramework/PlayerState.h"
+#include "GameFramework/WorldSettings.h"
 #include "Serialization/JsonReader.h"
 #include "Serialization/JsonSerializer.h"
 #include "UerlAgentComponent.h"
 #include "UerlCommit.h"
 #include "UerlEngineSettings.h"
 #include "UerlLevel.h"
+#include "UerlPolicyComponent.h"
 
 THIRD_PARTY_INCLUDES_START
 #include "uerl_shm/uerl_shm.h"
@@ -113,6 +117,13 @@ void FUerlEnv::Prepare(uerl_simulator* InSimulator, TArray<FString>& OutProblems
 	for (UUerlAgentComponent* const Agent : Agents)
 	{
 		Agent->AttachParts(OutProblems);
+		UUerlPolicyComponent* const Policy = UUerlPolicyComponent::Find(*Agent);
+		FString Problem;
+		if (Policy != nullptr && !Policy->Prepare(*Agent, Problem))
+		{
+			OutProblems.Add(
+				FString::Printf(TEXT("agent %s: %s"), *Agent->GetAgentName(), *Problem));
+		}
 	}
 	Groups = UerlSpec::MakeGroups(Agents, OutProblems);
 	const FUerlEngineSettings Settings =
@@ -144,6 +155,10 @@ void FUerlEnv::Reset(const FUerlReset& What)
 	for (UUerlAgentComponent* const Agent : GetAgents())
 	{
 		Agent->ResetAgent(What);
+		if (UUerlPolicyComponent* const Policy = UUerlPolicyComponent::Find(*Agent))
+		{
+			Policy->ResetRows(*Agent);
+		}
 	}
 	bEnded = false;
 }
@@ -175,4 +190,16 @@ void FUerlEnv::Observe(bool bFinal, bool bFirst, const TSharedRef<FUerlCommit>& 
 void FUerlEnv::WriteOutcomes() const
 {
 	Rows.WriteOutcomes();
+}
+
+void FUerlEnv::SetPaused(bool bPaused)
+{
+	AWorldSettings* const Settings = World.GetWorldSettings();
+	const bool bIsPaused = Settings->GetPauserPlayerState() != nullptr;
+	if (bIsPaused == bPaused)
+	{
+		return;
+	}
+	APlayerController* const Player = World.GetFirstPlayerController();
+	Settings->SetPauserPlayerState(bPaused && Player != nullptr ? Player->PlayerState : nullptr);
 }

@@ -45,11 +45,20 @@ public:
 	/** Adds up rewards and ends after a tick; writes them. */
 	void FinishTick(float DeltaSeconds);
 
+	/** Copies what was observed for agents that decide themselves. */
+	void Remember() const
+	{
+		Rows.Remember();
+	}
+
 	/** Writes every agent's observation. */
 	void Observe(bool bFinal, bool bFirst, const TSharedRef<FUerlCommit>& Commit);
 
 	/** Writes rewards and ends. */
 	void WriteOutcomes() const;
+
+	/** Pauses the world, if it has a player, or lets it go on. */
+	void SetPaused(bool bPaused);
 
 	/** Whether every agent's episode has ended, or none has begun. */
 	bool HasEnded() const

@@ -5,6 +5,7 @@
 #include "UerlActuators.h"
 #include "UerlAgentComponent.h"
 #include "UerlCommit.h"
+#include "UerlPolicyComponent.h"
 
 THIRD_PARTY_INCLUDES_START
 #include "uerl_shm/uerl_shm.h"
@@ -24,6 +25,11 @@ static FUerlArray StepArray()
 static FString PictureStepName(const UUerlSensor& Sensor)
 {
 	return TEXT("info/") + Sensor.GetPartName().ToString() + TEXT("_step");
+}
+
+static FString TakenName(const UUerlActuator& Actuator)
+{
+	return TEXT("info/") + Actuator.GetPartName().ToString() + TEXT("_taken");
 }
 
 template <typename PartType>
@@ -47,6 +53,13 @@ TArray<TPair<FString, FUerlArray>> FUerlRows::ListArrays(const UUerlAgentCompone
 		if (Sensor->IsPicture())
 		{
 			Arrays.Emplace(PictureStepName(*Sensor), StepArray());
+		}
+	}
+	if (UUerlPolicyComponent::Find(Agent) != nullptr)
+	{
+		for (const UUerlActuator* const Actuator : Agent.Actuators)
+		{
+			Arrays.Emplace(TakenName(*Actuator), Actuator->Describe());
 		}
 	}
 	Arrays.Emplace(StepName, StepArray());
@@ -125,6 +138,7 @@ void FUerlRows::SortArrays(const TMap<FString, FBound>& Arrays, FBoundGroup& Bou
 	for (const UUerlActuator* const Actuator : Agent.Actuators)
 	{
 		Bound.Actions.Add(Arrays.FindRef(TEXT("action/") + Actuator->GetPartName().ToString()));
+		Bound.Taken.Add(Arrays.FindRef(TakenName(*Actuator)));
 	}
 	for (const UUerlInfo* const Info : Agent.Infos)
 	{
@@ -231,9 +245,37 @@ void FUerlRows::Act() const
 		for (int32 Row = 0; Row < Bound.Group.Agents.Num(); Row++)
 		{
 			UUerlAgentComponent* const Agent = Bound.Group.Agents[Row];
-			for (int32 Index = 0; Index < Agent->Actuators.Num(); Index++)
+			TArray<TArrayView<const uint8>> Actions;
+			for (const FBound& Action : Bound.Actions)
 			{
-				Agent->Actuators[Index]->Act(GetRow(Bound.Actions[Index], false, Row));
+				Actions.Add(GetRow(Action, false, Row));
+			}
+			if (UUerlPolicyComponent* const Policy = UUerlPolicyComponent::Find(*Agent))
+			{
+				Policy->Act(*Agent, Actions);
+				continue;
+			}
+			for (int32 Index = 0; Index < Actions.Num(); Index++)
+			{
+				Agent->Actuators[Index]->Act(Actions[Index]);
+			}
+		}
+	}
+}
+
+void FUerlRows::Remember() const
+{
+	for (const FBoundGroup& Bound : Groups)
+	{
+		for (int32 Row = 0; Row < Bound.Group.Agents.Num(); Row++)
+		{
+			UUerlPolicyComponent* const Policy =
+				UUerlPolicyComponent::Find(*Bound.Group.Agents[Row]);
+			for (int32 Index = 0; Policy != nullptr && Index < Bound.Observations.Num(); Index++)
+			{
+				const TArrayView<uint8> From = GetRow(Bound.Observations[Index], false, Row);
+				FMemory::Memcpy(
+					Policy->GetObservationRows()[Index].GetData(), From.GetData(), From.Num());
 			}
 		}
 	}
@@ -291,6 +333,13 @@ void FUerlRows::Observe(
 			ObserveAll(
 				Agent->Infos, [&](int32 Index) { return GetRow(Bound.Infos[Index], bFinal, Row); },
 				[&](int32 Index) { return FUerlObservation{ Step, bFirst, bFinal, Commit }; });
+			const UUerlPolicyComponent* const Policy = UUerlPolicyComponent::Find(*Agent);
+			for (int32 Index = 0; Policy != nullptr && Index < Bound.Taken.Num(); Index++)
+			{
+				const TArrayView<uint8> Taken = GetRow(Bound.Taken[Index], bFinal, Row);
+				FMemory::Memcpy(
+					Taken.GetData(), Policy->GetTakenRows()[Index].GetData(), Taken.Num());
+			}
 			const TArrayView<uint8> Target = GetRow(Bound.Step, bFinal, Row);
 			FMemory::Memcpy(Target.GetData(), &Step, Target.Num());
 		}

@@ -25,8 +25,11 @@ public:
 	void Bind(uerl_simulator* Simulator, const TArray<FUerlGroup>& Groups,
 		const TMap<FName, double>& Parameters, TArray<FString>& OutProblems);
 
-	/** Hands every agent its action. */
+	/** Hands every agent its action: the learner's, or that of its own policy. */
 	void Act() const;
+
+	/** Copies what was observed for agents with a policy, before the learner gets the rows. */
+	void Remember() const;
 
 	/** Numbers by name that the learner set for this reset. */
 	TMap<FName, double> ReadParameters() const;
@@ -60,6 +63,7 @@ private:
 		TArray<FBound> PictureSteps;
 		TArray<FBound> Actions;
 		TArray<FBound> Infos;
+		TArray<FBound> Taken;
 		FBound Step;
 	};
 

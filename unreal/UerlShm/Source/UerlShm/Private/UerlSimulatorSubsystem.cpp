@@ -4,9 +4,6 @@
 
 #include "CoreGlobals.h"
 #include "Engine/World.h"
-#include "GameFramework/PlayerController.h"
-#include "GameFramework/PlayerState.h"
-#include "GameFramework/WorldSettings.h"
 #include "HAL/ThreadHeartBeat.h"
 #include "Misc/CoreDelegates.h"
 #include "Misc/FileHelper.h"
@@ -16,6 +13,7 @@
 #include "UerlConsole.h"
 #include "UerlEnv.h"
 #include "UerlLaunch.h"
+#include "UerlPlay.h"
 #include "UerlSegment.h"
 #include "UerlShmModule.h"
 
@@ -61,6 +59,8 @@ void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
 	Launch = MakeUnique<FUerlLaunch>(FUerlLaunch::Read());
 	Segment = MakeUnique<FUerlSegment>();
 	Env = MakeUnique<FUerlEnv>(World);
+	Play =
+		MakeUnique<FUerlPlay>(World, [this](const FUerlReset& Reset) { OnReset.Broadcast(Reset); });
 	if (!Launch->DescribeFile.IsEmpty())
 	{
 		Describe(Launch->DescribeFile);
@@ -71,9 +71,12 @@ void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
 		UE_LOG(LogUerlShm, Display,
 			TEXT("no learner is named, the world plays as usual: give -UerlShm=NAME to make it a "
 				 "simulator"));
-		return;
 	}
-	State = EState::Waiting;
+	else
+	{
+		State = EState::Waiting;
+	}
+	FCoreDelegates::OnBeginFrame.AddUObject(this, &UUerlSimulatorSubsystem::WaitForLearner);
 	FWorldDelegates::OnWorldTickStart.AddUObject(this, &UUerlSimulatorSubsystem::OnTickStart);
 	FWorldDelegates::OnWorldTickEnd.AddUObject(this, &UUerlSimulatorSubsystem::OnTickEnd);
 	FCoreDelegates::OnEnginePreExit.AddUObject(this, &UUerlSimulatorSubsystem::Stop);
@@ -88,11 +91,13 @@ void UUerlSimulatorSubsystem::Deinitialize()
 
 void UUerlSimulatorSubsystem::Stop()
 {
+	FCoreDelegates::OnBeginFrame.RemoveAll(this);
 	FWorldDelegates::OnWorldTickStart.RemoveAll(this);
 	FWorldDelegates::OnWorldTickEnd.RemoveAll(this);
 	FCoreDelegates::OnEnginePreExit.RemoveAll(this);
 	FCoreDelegates::OnHandleSystemError.RemoveAll(this);
 	Leave(FString(), /* bLearnerIsGone = */ false);
+	Play.Reset();
 }
 
 // The engine's log goes to stdout, so the spec goes to a file.
@@ -115,13 +120,14 @@ void UUerlSimulatorSubsystem::Describe(const FString& Path)
 
 void UUerlSimulatorSubsystem::OnTickStart(UWorld* World, ELevelTick TickType, float DeltaSeconds)
 {
-	if (World != GetWorld() || State == EState::Idle || UerlConsole::IsHuman())
+	if (World != GetWorld())
 	{
 		return;
 	}
-	if (State == EState::Waiting)
+	if (State == EState::Idle || UerlConsole::IsHuman())
 	{
-		WaitForLearner();
+		Play->StartTick();
+		return;
 	}
 	if (State == EState::Serving && WaitForSend())
 	{
@@ -131,12 +137,17 @@ void UUerlSimulatorSubsystem::OnTickStart(UWorld* World, ELevelTick TickType, fl
 	}
 	if (!Launch->bHardLockStep)
 	{
-		SetPaused(State == EState::Serving && !bInStep);
+		Env->SetPaused(State == EState::Serving && !bInStep);
 	}
 }
 
+// At the beginning of a frame, so that its time step is already the one that the learner asks for.
 void UUerlSimulatorSubsystem::WaitForLearner()
 {
+	if (State != EState::Waiting || UerlConsole::IsHuman())
+	{
+		return;
+	}
 	FSlowHeartBeatScope SlowHeartBeat;
 	FDisableHitchDetectorScope NoHitches;
 	while (!IsEngineExitRequested())
@@ -286,8 +297,7 @@ bool UUerlSimulatorSubsystem::Answer()
 		bInStep = true;
 		return true;
 	}
-	uerl_simulator* const Simulator = Segment->GetSimulator();
-	Commit = MakeShared<FUerlCommit>([Simulator] { uerl_simulator_send(Simulator); });
+	BeginResult(/* bObserves = */ Control == UERL_CONTROL_RESET);
 	if (Control == UERL_CONTROL_RESET)
 	{
 		ResetEpisode(/* bOwn = */ false);
@@ -296,6 +306,19 @@ bool UUerlSimulatorSubsystem::Answer()
 	}
 	Commit->Finish();
 	return !WaitForSend();
+}
+
+void UUerlSimulatorSubsystem::BeginResult(bool bObserves)
+{
+	Commit = MakeShared<FUerlCommit>(
+		[this, bObserves]
+		{
+			if (bObserves)
+			{
+				Env->Remember(); // the learner may change the rows once it has them
+			}
+			uerl_simulator_send(Segment->GetSimulator());
+		});
 }
 
 void UUerlSimulatorSubsystem::ResetEpisode(bool bOwn)
@@ -312,19 +335,24 @@ void UUerlSimulatorSubsystem::ResetEpisode(bool bOwn)
 
 void UUerlSimulatorSubsystem::OnTickEnd(UWorld* World, ELevelTick TickType, float DeltaSeconds)
 {
-	if (World == GetWorld() && bInStep)
+	if (World != GetWorld())
+	{
+		return;
+	}
+	if (bInStep)
 	{
 		bInStep = false;
 		FinishStep(DeltaSeconds);
 	}
+	Play->FinishTick(DeltaSeconds);
 }
 
 void UUerlSimulatorSubsystem::FinishStep(float DeltaSeconds)
 {
-	uerl_simulator* const Simulator = Segment->GetSimulator();
-	Commit = MakeShared<FUerlCommit>([Simulator] { uerl_simulator_send(Simulator); });
+	BeginResult(/* bObserves = */ true);
 	Env->FinishTick(DeltaSeconds);
-	const bool bSameStep = uerl_simulator_autoreset_mode(Simulator) == UERL_AUTORESET_SAME_STEP;
+	const bool bSameStep =
+		uerl_simulator_autoreset_mode(Segment->GetSimulator()) == UERL_AUTORESET_SAME_STEP;
 	if (bSameStep && Env->HasAnyEnded())
 	{
 		Env->Observe(/* bFinal = */ true, /* bFirst = */ false, Commit.ToSharedRef());
@@ -336,18 +364,6 @@ void UUerlSimulatorSubsystem::FinishStep(float DeltaSeconds)
 	}
 	Env->Observe(/* bFinal = */ false, bResets, Commit.ToSharedRef());
 	Commit->Finish();
-}
-
-void UUerlSimulatorSubsystem::SetPaused(bool bPaused)
-{
-	AWorldSettings* const Settings = GetWorld()->GetWorldSettings();
-	const bool bIsPaused = Settings->GetPauserPlayerState() != nullptr;
-	if (bIsPaused == bPaused)
-	{
-		return;
-	}
-	APlayerController* const Player = GetWorld()->GetFirstPlayerController();
-	Settings->SetPauserPlayerState(bPaused && Player != nullptr ? Player->PlayerState : nullptr);
 }
 
 void UUerlSimulatorSubsystem::Leave(const FString& Why, bool bLearnerIsGone)

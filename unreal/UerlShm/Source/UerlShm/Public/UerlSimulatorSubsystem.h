@@ -10,6 +10,7 @@
 
 class FUerlCommit;
 class FUerlEnv;
+class FUerlPlay;
 class FUerlSegment;
 class UUerlAgentComponent;
 struct FUerlLaunch;
@@ -25,7 +26,8 @@ DECLARE_DYNAMIC_MULTICAST_DELEGATE_OneParam(FUerlMessageDelegate, const TArray<u
  * what its action led to. A reset ticks nothing.
  *
  * Name and lane come from -UerlShm= and -UerlLane=, or UERL_SHM_NAME and UERL_SHM_LANE; without a
- * name the world plays as usual. -UerlShmDescribe=FILE writes the level's spec and exits.
+ * name the world plays as usual, and agents with a policy of their own are stepped at each tick.
+ * -UerlShmDescribe=FILE writes the level's spec and exits.
  */
 UCLASS()
 class UERLSHM_API UUerlSimulatorSubsystem : public UWorldSubsystem
@@ -84,14 +86,15 @@ private:
 	bool Answer();
 	void ReadMessage();
 	void ResetEpisode(bool bOwn);
+	void BeginResult(bool bObserves);
 	void FinishStep(float DeltaSeconds);
 	bool WaitForSend();
 	void Leave(const FString& Why, bool bLearnerIsGone);
-	void SetPaused(bool bPaused);
 
 	TUniquePtr<FUerlLaunch> Launch;
 	TUniquePtr<FUerlSegment> Segment;
 	TUniquePtr<FUerlEnv> Env;
+	TUniquePtr<FUerlPlay> Play;
 	TSharedPtr<FUerlCommit> Commit;
 
 	FString Options;
