@@ -52,8 +52,9 @@ WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-maybe-uninitializ
 def sources(out: Path) -> Path:
     """Copy the plugin's sources into one folder, as includes expect them; return it."""
     folder = out / "plugin"
-    for path in sorted(PLUGIN.rglob("*.h")) + sorted(PLUGIN.rglob("*.cpp")):
-        write(folder / path.name, path.read_text())
+    for module in (PLUGIN, PLUGIN.with_name("UerlShmTests")):
+        for path in sorted(module.rglob("*.h")) + sorted(module.rglob("*.cpp")):
+            write(folder / path.name, path.read_text())
     return folder
 
 

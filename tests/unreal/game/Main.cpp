@@ -1,6 +1,7 @@
 // Main.cpp: the loop of an engine process, in the order of FEngineLoop::Tick.
 //
 //   shim_engine LEVEL [-UerlShm=NAME ...] [-ShimPageBytes=N] [-ShimReadbackUs=N] [-ShimTicks=N]
+//   shim_engine LEVEL -ExecCmds="Automation RunTests UerlShm; Quit"
 //
 // SIGTERM asks for an exit, as the engine's handler does; the exit code is then 128 + 15.
 #include <csignal>
@@ -29,6 +30,10 @@ int main(int Count, char** Words)
 		Line += FString(std::string(Words[Index])) + TEXT(" ");
 	}
 	FCommandLine::Set(*Line);
+	if (const int NumFailed = ShimRunAutomation(Line); NumFailed >= 0)
+	{
+		return NumFailed;
+	}
 	struct sigaction Action = {};
 	Action.sa_handler = OnTerminate;
 	Action.sa_flags = SA_RESTART; // as the engine has it: no call is interrupted

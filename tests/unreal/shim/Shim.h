@@ -1,6 +1,7 @@
 // Shim.h: everything of the engine that the plugin uses.
 #pragma once
 
+#include "ShimAutomation.h"
 #include "ShimCore.h"
 #include "ShimEngine.h"
 #include "ShimFiles.h"

@@ -57,6 +57,10 @@ class IFileManager
     {
         return std::filesystem::is_regular_file(ShimToUtf8(Path));
     }
+    bool Delete(const TCHAR *Path)
+    {
+        return std::filesystem::remove(ShimToUtf8(Path));
+    }
     FArchive *CreateFileWriter(const TCHAR *Path)
     {
         std::FILE *const File = std::fopen(ShimToUtf8(Path).c_str(), "wb");

@@ -13,7 +13,7 @@ struct uerl_simulator;
  * It never creates, truncates or unlinks: the learner made the file and will remove it. Every size
  * comes from the file and from the learner's header, none from this machine's page size.
  */
-class FUerlSegment : public FNoncopyable
+class UERLSHM_API FUerlSegment : public FNoncopyable
 {
 public:
 	/** What one try to attach came to. */
