@@ -37,8 +37,11 @@ train: .venv/built ## train a policy with 8 simulators (SCENE=apples)
 play: .venv/built ## evaluate the shipped checkpoint and write a video
 	$(RUN) examples/evaluate.py $(ARGS)
 
-test: .venv/built test-c ## run every test
-	$(RUN) -m pytest $(ARGS)
+test: .venv/built test-c ## run every test, but those that take long
+	$(RUN) -m pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/built ## run the tests that take long
+	$(RUN) -m pytest -m slow $(ARGS)
 
 test-c: ## run the tests in C and C++ only
 	@$(MAKE) --no-print-directory --jobs=$(shell nproc) $(PROGRAMS)

@@ -273,6 +273,7 @@ def test_a_simulator_that_comes_first_waits_and_one_that_has_served_ends_in_orde
         simulator.communicate()
 
 
+@pytest.mark.slow
 def test_a_lane_that_is_taken_is_not_taken_twice(command):
     words = [*command, *SMALL]
     first = started(words, "conformance-2", 0)

@@ -117,6 +117,7 @@ def calls_of_creation(trace: str) -> list[tuple[str, int]]:
     raise AssertionError("no segment was created")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_row_13_a_learner_that_is_killed_while_it_creates_leaves_no_name_or_a_whole_one(
     spec_path, tmp_path

@@ -33,6 +33,7 @@ def figures(said: str) -> dict[str, str]:
     return dict(re.findall(r"(\w+)=(\S+)", last))
 
 
+@pytest.mark.slow
 @needs_clang
 @compiles
 def test_threads_over_one_mapping_have_no_race_and_a_relaxed_publish_is_one():
@@ -43,6 +44,7 @@ def test_threads_over_one_mapping_have_no_race_and_a_relaxed_publish_is_one():
     assert (found["races"], found["mutants_caught"]) == ("0", "1")
 
 
+@pytest.mark.slow
 @needs_clang
 @compiles
 def test_the_kept_inputs_find_nothing():

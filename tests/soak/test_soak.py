@@ -27,6 +27,7 @@ def soak(*words: str) -> tuple[int, dict[str, str]]:
     return done.returncode, dict(re.findall(r"(\w+)=(\S+)", last))
 
 
+@pytest.mark.slow
 def test_short_soak_loses_nothing():
     _, found = soak("--duration-s", "10", "--learner-kill-s", "5", "--seed", "3")
     assert int(found["faults"]) >= 20
@@ -35,6 +36,7 @@ def test_short_soak_loses_nothing():
         assert found[key] == "0", found
 
 
+@pytest.mark.slow
 def test_learner_that_drops_steps_is_found():
     exit_code, found = soak("--duration-s", "6", "--seed", "3", "--bug", "lost")
     assert exit_code == 1
