@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pictures import PictureChecker
+from drawn_pictures import PictureChecker
 from tqdm import tqdm
 
 import build as shim_build

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from camera_steps import run
-from pictures import base
+from drawn_pictures import base
 
 import build as shim_build
 import uerl_shm
