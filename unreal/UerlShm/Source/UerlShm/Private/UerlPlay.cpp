@@ -15,7 +15,7 @@
 #include "UerlShmModule.h"
 
 /** Longest sleep before a look at whether the engine wants to exit. */
-static const FTimespan Slice = FTimespan::FromMilliseconds(100.0);
+static const FTimespan PlaySlice = FTimespan::FromMilliseconds(100.0);
 
 FUerlPlay::FUerlPlay(UWorld& InWorld, TFunction<void(const FUerlReset&)> InOnReset)
 	: World(InWorld)
@@ -226,7 +226,7 @@ void FUerlPlay::ApplySettings(const FPlayer& Player)
 
 bool FUerlPlay::WaitForPictures()
 {
-	while (Commit.IsValid() && !Commit->Wait(Slice))
+	while (Commit.IsValid() && !Commit->Wait(PlaySlice))
 	{
 		if (IsEngineExitRequested())
 		{
