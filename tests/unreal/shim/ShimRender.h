@@ -85,6 +85,9 @@ class UTextureRenderTarget2D : public UObject
 };
 
 enum ESceneCaptureSource { SCS_SceneColorHDR, SCS_SceneDepth, SCS_FinalColorLDR };
+struct FPostProcessSettings {
+    void AddBlendable(UMaterialInterface *, float) {}
+};
 struct FEngineShowFlags {
     void SetAtmosphere(bool)
     {
@@ -113,6 +116,7 @@ class USceneCaptureComponent2D : public USceneComponent
     bool bCaptureOnMovement = true;
     bool bAlwaysPersistRenderingState = false;
     FEngineShowFlags ShowFlags;
+    FPostProcessSettings PostProcessSettings;
     TArray<TObjectPtr<AActor>> HiddenActors;
     void CaptureScene();
     void AttachToComponent(USceneComponent *To, int)

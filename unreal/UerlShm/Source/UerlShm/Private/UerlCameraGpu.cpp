@@ -6,6 +6,7 @@
 #include "Engine/TextureRenderTarget2D.h"
 #include "Engine/World.h"
 #include "GameFramework/Actor.h"
+#include "Materials/MaterialInterface.h"
 #include "Misc/App.h"
 #include "UerlCommit.h"
 #include "UerlReadback.h"
@@ -29,6 +30,13 @@ bool UUerlCameraGpuSensor::Attach(FString& OutProblem)
 						  "with -RenderOffscreen");
 		return false;
 	}
+	if (Picture == EUerlPicture::Segmentation && SegmentationMaterial == nullptr)
+	{
+		OutProblem = TEXT("a GPU camera for segmentation without SegmentationMaterial, expected a "
+						  "post-process material that writes the custom stencil: set one, or use "
+						  "segmentation_camera_cpu");
+		return false;
+	}
 	Target = MakeTarget();
 	Readback = MakeShared<FUerlReadback>(Picture, Width, Height, MaxDistance);
 	return Target != nullptr;
@@ -50,6 +58,10 @@ UTextureRenderTarget2D* UUerlCameraGpuSensor::MakeTarget()
 	SceneCapture->bAlwaysPersistRenderingState = true;
 	SceneCapture->ShowFlags.SetMotionBlur(false);
 	SceneCapture->ShowFlags.SetTemporalAA(false); // both would mix in pictures of other steps
+	if (Picture == EUerlPicture::Segmentation)
+	{
+		SceneCapture->PostProcessSettings.AddBlendable(SegmentationMaterial.Get(), 1.0f);
+	}
 	if (bHidesOwner)
 	{
 		SceneCapture->HiddenActors.Add(GetActor());

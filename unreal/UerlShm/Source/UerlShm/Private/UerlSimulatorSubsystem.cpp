@@ -56,11 +56,11 @@ bool UUerlSimulatorSubsystem::SendMessage(const TArray<uint8>& Bytes)
 void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
 {
 	Super::OnWorldBeginPlay(World);
-	Launch = MakeUnique<FUerlLaunch>(FUerlLaunch::Read());
-	Segment = MakeUnique<FUerlSegment>();
-	Env = MakeUnique<FUerlEnv>(World);
+	Launch = MakeShared<FUerlLaunch>(FUerlLaunch::Read());
+	Segment = MakeShared<FUerlSegment>();
+	Env = MakeShared<FUerlEnv>(World);
 	Play =
-		MakeUnique<FUerlPlay>(World, [this](const FUerlReset& Reset) { OnReset.Broadcast(Reset); });
+		MakeShared<FUerlPlay>(World, [this](const FUerlReset& Reset) { OnReset.Broadcast(Reset); });
 	if (!Launch->DescribeFile.IsEmpty())
 	{
 		Describe(Launch->DescribeFile);

@@ -8,6 +8,7 @@
 
 class FUerlPicture;
 class FUerlReadback;
+class UMaterialInterface;
 class USceneCaptureComponent2D;
 class UTextureRenderTarget2D;
 
@@ -30,6 +31,11 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm",
 		meta = (ClampMin = "0", ClampMax = "1"))
 	int32 PixelLatency = 0;
+
+	/** Of a segmentation camera: a post-process material of the project's that writes CustomStencil
+	 * / 255 as red, green and blue. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	TObjectPtr<UMaterialInterface> SegmentationMaterial;
 
 	virtual FName GetKind() const override
 	{

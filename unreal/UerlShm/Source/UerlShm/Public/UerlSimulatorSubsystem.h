@@ -91,10 +91,10 @@ private:
 	bool WaitForSend();
 	void Leave(const FString& Why, bool bLearnerIsGone);
 
-	TUniquePtr<FUerlLaunch> Launch;
-	TUniquePtr<FUerlSegment> Segment;
-	TUniquePtr<FUerlEnv> Env;
-	TUniquePtr<FUerlPlay> Play;
+	TSharedPtr<FUerlLaunch> Launch;
+	TSharedPtr<FUerlSegment> Segment;
+	TSharedPtr<FUerlEnv> Env;
+	TSharedPtr<FUerlPlay> Play;
 	TSharedPtr<FUerlCommit> Commit;
 
 	FString Options;
