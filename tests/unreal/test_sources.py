@@ -36,10 +36,11 @@ MODULES = {
         UObject/SavePackage.h UObject/UObjectHash.h UObject/WeakObjectPtr.h""",
     "Engine": """
         CollisionQueryParams.h Components/ActorComponent.h Components/PrimitiveComponent.h
-        Components/SceneCaptureComponent2D.h Components/SceneComponent.h Engine/DataAsset.h
-        Engine/Engine.h Engine/EngineBaseTypes.h Engine/EngineTypes.h Engine/GameViewportClient.h
-        Engine/HitResult.h Engine/TextureRenderTarget2D.h Engine/World.h EngineUtils.h
-        GameFramework/Actor.h GameFramework/Pawn.h GameFramework/PlayerController.h
+        Components/SceneCaptureComponent2D.h Components/SceneComponent.h Engine/CollisionProfile.h
+        Engine/DataAsset.h Engine/Engine.h Engine/EngineBaseTypes.h Engine/EngineTypes.h
+        Engine/GameViewportClient.h Engine/HitResult.h Engine/TextureRenderTarget2D.h
+        Engine/World.h EngineUtils.h GameFramework/Actor.h GameFramework/Pawn.h
+        GameFramework/PawnMovementComponent.h GameFramework/PlayerController.h
         GameFramework/PlayerState.h GameFramework/WorldSettings.h
         Materials/MaterialInstanceDynamic.h Materials/MaterialInterface.h
         PhysicsEngine/PhysicsSettings.h Subsystems/WorldSubsystem.h TextureResource.h
