@@ -84,7 +84,7 @@ int uerl_simulator_attach(uerl_simulator **simulator, const char *name, int32_t 
                           int64_t timeout_ns);
 
 /* As uerl_simulator_attach(), over a mapping that the engine made and keeps until after detach:
- * Unreal maps the first UERL_HEADER_BYTES, reads segment_bytes, and maps again. */
+ * Unreal reads segment_bytes from the file's header, then maps as many. */
 int uerl_simulator_attach_mapping(uerl_simulator **simulator, void *mapping, uint64_t bytes,
                                   const char *name, int32_t lane);
 

@@ -6,6 +6,7 @@
 #include "Misc/CommandLine.h"
 #include "Misc/Parse.h"
 #include "UerlConsole.h"
+#include "UerlShmModule.h"
 
 THIRD_PARTY_INCLUDES_START
 #include "uerl_shm/uerl_shm.h"
@@ -31,6 +32,12 @@ FUerlLaunch FUerlLaunch::Read()
 	if (Lane.IsNumeric())
 	{
 		Launch.Lane = FCString::Atoi(*Lane);
+	}
+	else if (!Lane.IsEmpty())
+	{
+		UE_LOG(LogUerlShm, Error,
+			TEXT("lane '%s' is no number, expected 0 or more: the first free lane is taken"),
+			*Lane);
 	}
 	FParse::Value(FCommandLine::Get(), TEXT("UerlNextLearnerS="), Launch.NextLearnerS);
 	Launch.bHardLockStep = !GIsEditor || UerlConsole::ForcesHardLockStep();

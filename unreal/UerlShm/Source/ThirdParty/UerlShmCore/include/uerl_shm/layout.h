@@ -45,7 +45,7 @@
 #define UERL_LAYOUT_VERSION UINT32_C(1)
 
 enum {
-    UERL_HEADER_BYTES = 4096, /* what a simulator maps before it knows segment_bytes */
+    UERL_HEADER_BYTES = 4096, /* what a simulator reads before it knows segment_bytes */
     UERL_PAGE_BYTES = 4096,   /* alignment of fields; not the machine's page size */
     UERL_NAME_BYTES = 64,     /* a name with its final zero */
     UERL_MAX_DIMS = 8,        /* axes of one row */
