@@ -115,7 +115,10 @@ class Simulators:
             if attached[lane]:
                 continue
             if self._core.lane_state(lane) == _REFUSED:
-                raise LayoutMismatch(self.explain(lane, self._core.message_of(lane)))
+                error = LayoutMismatch(self.explain(lane, self._core.message_of(lane)))
+                for other in started:  # an engine lives on after it has refused
+                    self.launcher.terminate(other)  # type: ignore[union-attr]
+                raise error
             if self.launcher is None or lane not in started:
                 continue
             status = self.launcher.poll(lane)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import build as shim_build
 import pytest
+
+import build as shim_build
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -212,3 +212,17 @@ def test_the_spec_is_what_the_level_has(engine):
     assert sorted(group["info"]) == ["episode", "step"]
     assert spec["parameters"] == {"difficulty": 0.5}
     assert spec["name"] == "Walk"
+
+
+def test_the_screen_shows_the_agent_that_is_asked_for(engine, tmp_path):
+    command = [str(engine), "Walk", '-ShimConsole="Uerl.DebugAgent Walker"']
+    env = uerl_shm.VecEnv(command, 1, log_dir=tmp_path)
+    env.reset(seed=0)
+    env.step(act([1.0, 0.0]))
+    env.close()
+    log = "".join(path.read_text() for path in tmp_path.iterdir())
+    screen = [line for line in log.splitlines() if line.startswith("Shim: screen ")]
+    assert screen[0] == "Shim: screen Walker: step 1, reward 0.200, sum 0.200"
+    assert "Shim: screen location 20.00 0.00 0.00" in screen
+    assert "Shim: screen distance 980.00" in screen
+    assert "Shim: screen movement_input 1.00 0.00" in screen

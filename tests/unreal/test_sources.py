@@ -39,12 +39,14 @@ MODULES = {
         Components/SceneCaptureComponent2D.h Components/SceneComponent.h Engine/CollisionProfile.h
         Engine/DataAsset.h Engine/Engine.h Engine/EngineBaseTypes.h Engine/EngineTypes.h
         Engine/GameViewportClient.h Engine/HitResult.h Engine/TextureRenderTarget2D.h
-        Engine/World.h EngineUtils.h GameFramework/Actor.h GameFramework/Pawn.h
-        GameFramework/PawnMovementComponent.h GameFramework/PlayerController.h
-        GameFramework/PlayerState.h GameFramework/WorldSettings.h
+        Engine/World.h EngineUtils.h GameFramework/Actor.h GameFramework/Character.h
+        GameFramework/Pawn.h GameFramework/PawnMovementComponent.h
+        GameFramework/PlayerController.h GameFramework/PlayerState.h
+        GameFramework/WorldSettings.h
         Materials/MaterialInstanceDynamic.h Materials/MaterialInterface.h
         PhysicsEngine/PhysicsSettings.h Subsystems/WorldSubsystem.h TextureResource.h
         UnrealClient.h""",
+    "InputCore": "InputCoreTypes.h",
     "Json": """
         Dom/JsonObject.h Dom/JsonValue.h Serialization/JsonReader.h Serialization/JsonSerializer.h
         Serialization/JsonWriter.h""",

@@ -11,6 +11,7 @@
 #include "UerlAgentComponent.h"
 #include "UerlCameraGpu.h"
 #include "UerlInfos.h"
+#include "UerlLevels.h"
 #include "UerlRewarders.h"
 #include "UerlSensors.h"
 #include "UerlTerminators.h"
@@ -67,7 +68,9 @@ static void OpenWalk(UWorld& World)
 		->bBlocks = false;
 	UUerlAgentComponent& Agent = AddAgent(World, TEXT("Walker"), FVector::ZeroVector);
 	Agent.Parameters.Add(TEXT("difficulty"), 0.5);
-	Add(Agent, Agent.Sensors, UUerlVelocitySensor::StaticClass());
+	Cast<UUerlVelocitySensor>(
+		Add(Agent, Agent.Sensors, UUerlVelocitySensor::StaticClass(), TEXT("velocity")))
+		->bNormalise = false;
 	Add(Agent, Agent.Sensors, UUerlRotationSensor::StaticClass());
 	Add(Agent, Agent.Sensors, UUerlRayFanSensor::StaticClass());
 	UUerlDistanceSensor* const Distance = NewObject<UUerlDistanceSensor>(&Agent);
@@ -75,6 +78,7 @@ static void OpenWalk(UWorld& World)
 	Agent.Sensors.Add(Distance);
 	UUerlTargetDistanceRewarder* const Nearer = NewObject<UUerlTargetDistanceRewarder>(&Agent);
 	Nearer->TargetActorName = TEXT("Target");
+	Nearer->RewardPerCm = 0.01f;
 	Agent.Rewarders.Add(Nearer);
 	Add(Agent, Agent.Rewarders, UUerlPickupRewarder::StaticClass());
 	Add(Agent, Agent.Rewarders, UUerlOnHitRewarder::StaticClass());
@@ -94,7 +98,7 @@ static void OpenTeams(UWorld& World)
 	AddAgent(World, TEXT("RedTwo"), FVector(0.0, 1000.0, 0.0)).Group = TEXT("red");
 	UUerlAgentComponent& Blue = AddAgent(World, TEXT("Blue"), FVector(1000.0, 0.0, 0.0));
 	Blue.Group = TEXT("blue");
-	Add(Blue, Blue.Sensors, UUerlVelocitySensor::StaticClass());
+	Add(Blue, Blue.Sensors, UUerlVelocitySensor::StaticClass(), TEXT("velocity"));
 }
 
 // Two cameras that the GPU draws, one of them late if asked: -ShimLatency=1.
@@ -147,6 +151,10 @@ bool OpenLevel(UWorld& World, const FString& Name)
 	else if (Name == TEXT("Policy"))
 	{
 		OpenPolicy(World);
+	}
+	else if (Name == TEXT("CollectApplesMap"))
+	{
+		OpenApples(World);
 	}
 	else if (Name == TEXT("Empty"))
 	{

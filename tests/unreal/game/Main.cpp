@@ -22,6 +22,23 @@ static int32 Number(const TCHAR* Key, int32 Otherwise)
 	return Otherwise;
 }
 
+// What tests want to know of a process that has ended.
+static void Report(const UWorld& World, const UEngine& Engine)
+{
+	const ShimHost& Host = ShimHost::Get();
+	for (const FString& Message : Engine.DebugMessages)
+	{
+		std::printf("Shim: screen %s\n", Message.ToUtf8().c_str());
+	}
+	for (const ShimHost::Map& Map : Host.Maps)
+	{
+		std::printf("Shim: map %s create=%d read=%d write=%d bytes=%zu\n", Map.Name.c_str(),
+			Map.bCreate, Map.bReads, Map.bWrites, Map.Bytes);
+	}
+	std::printf("Shim: ticks=%lld stalls=%d heartbeats=%d\n",
+		static_cast<long long>(World.NumTicks), Host.NumStalls.load(), FSlowHeartBeatScope::Count);
+}
+
 int main(int Count, char** Words)
 {
 	FString Line;
@@ -54,9 +71,15 @@ int main(int Count, char** Words)
 		std::fprintf(stderr, "shim_engine: level %s not found\n", Count < 2 ? "" : Words[1]);
 		return 2;
 	}
+	FString Console;
+	if (FParse::Value(FCommandLine::Get(), TEXT("ShimConsole="), Console))
+	{
+		IConsoleManager::Get().ProcessUserConsoleInput(*Console);
+	}
 	World->ShimBegin(FString(std::string(Words[1])), EWorldType::Game);
 	for (int32 Tick = 0; Tick < NumTicks && !IsEngineExitRequested(); Tick++)
 	{
+		Engine.DebugMessages.Reset(); // what was shown until the next frame
 		FCoreDelegates::OnBeginFrame.Broadcast();
 		World->ShimTick(static_cast<float>(FApp::GetFixedDeltaTime()));
 		FCoreDelegates::OnEndFrame.Broadcast();
@@ -65,13 +88,7 @@ int main(int Count, char** Words)
 	FCoreDelegates::OnEnginePreExit.Broadcast();
 	World->ShimEnd();
 	FCoreDelegates::OnExit.Broadcast();
-	for (const ShimHost::Map& Map : Host.Maps)
-	{
-		std::printf("Shim: map %s create=%d read=%d write=%d bytes=%zu\n", Map.Name.c_str(),
-			Map.bCreate, Map.bReads, Map.bWrites, Map.Bytes);
-	}
-	std::printf("Shim: ticks=%lld stalls=%d heartbeats=%d\n",
-		static_cast<long long>(World->NumTicks), Host.NumStalls.load(), FSlowHeartBeatScope::Count);
+	Report(*World, Engine);
 	std::fflush(nullptr);
 	std::_Exit(Host.ExitCode); // worker threads of the shim are still there
 }

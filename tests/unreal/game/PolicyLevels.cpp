@@ -74,7 +74,10 @@ void OpenPolicy(UWorld& World)
 	UUerlAgentComponent* const Agent = NewObject<UUerlAgentComponent>(Pawn);
 	Agent->RegisterComponent();
 	Agent->Sensors.Add(NewObject<UUerlLocationSensor>(Agent));
-	Agent->Sensors.Add(NewObject<UUerlVelocitySensor>(Agent));
+	UUerlVelocitySensor* const Velocity = NewObject<UUerlVelocitySensor>(Agent);
+	Velocity->PartName = TEXT("velocity");
+	Velocity->bNormalise = false;
+	Agent->Sensors.Add(Velocity);
 	if (Side > 0)
 	{
 		UUerlCameraGpuSensor* const Camera = NewObject<UUerlCameraGpuSensor>(Agent);

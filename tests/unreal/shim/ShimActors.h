@@ -18,7 +18,7 @@ namespace EWorldType
 {
 enum Type { None, Game, Editor, PIE };
 }
-enum ECollisionChannel { ECC_Visibility, ECC_Camera };
+enum ECollisionChannel { ECC_Visibility, ECC_Camera, ECC_MAX };
 enum ECollisionResponse { ECR_Ignore, ECR_Overlap, ECR_Block };
 #define SCENE_QUERY_STAT(Name) 0
 
@@ -45,8 +45,8 @@ struct FCollisionQueryParams {
     const AActor *Ignored;
 };
 
-struct FActorTickFunction {
-    bool bCanEverTick = true;
+struct FActorComponentTickFunction {
+    bool bCanEverTick = false;
 };
 
 UCLASS()
@@ -55,7 +55,11 @@ class UActorComponent : public UObject
     GENERATED_BODY()
 
   public:
-    FActorTickFunction PrimaryComponentTick;
+    FActorComponentTickFunction PrimaryComponentTick;
+    virtual void TickComponent(float, ELevelTick, FActorComponentTickFunction *)
+    {
+    }
+    virtual UWorld *GetWorld() const override;
     AActor *GetOwner() const;
     virtual void BeginPlay()
     {
@@ -217,6 +221,14 @@ class AActor : public UObject
     bool SetActorTransform(const FTransform &Value, bool bSweep = false, FHitResult * = nullptr,
                            ETeleportType = ETeleportType::None);
     bool SetActorLocation(const FVector &Value);
+    void AddActorWorldRotation(FRotator Delta);
+    bool IsHidden() const
+    {
+        return bIsHidden;
+    }
+    void DisableInput(class APlayerController *)
+    {
+    }
     void SetActorHiddenInGame(bool bHidden)
     {
         bIsHidden = bHidden;
@@ -274,33 +286,15 @@ class APlayerState : public AActor
 };
 
 UCLASS()
-class APlayerController : public AActor
-{
-    GENERATED_BODY()
-
-  public:
-    TObjectPtr<APlayerState> PlayerState;
-};
-
-UCLASS()
-class APawn : public AActor
-{
-    GENERATED_BODY()
-
-  public:
-    void AddMovementInput(FVector Direction, float Scale)
-    {
-        Input += Direction * Scale;
-    }
-    FVector Input;
-};
-
-UCLASS()
 class AWorldSettings : public AActor
 {
     GENERATED_BODY()
 
   public:
+    float GetEffectiveTimeDilation() const
+    {
+        return TimeDilation;
+    }
     float SetTimeDilation(float Value)
     {
         return TimeDilation = Value;

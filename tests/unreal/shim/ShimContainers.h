@@ -41,6 +41,10 @@ template <typename T> class TArrayView
     T *First = nullptr;
     int32 Count = 0;
 };
+template <typename T> TArrayView<T> MakeArrayView(T *Data, int32 Count)
+{
+    return {Data, Count};
+}
 
 template <typename T> decltype(auto) ShimDereferenced(T &Value)
 {

@@ -69,9 +69,14 @@ void GetDerivedClasses(const UClass *Base, TArray<UClass *> &Out, bool)
         if (StaticClass() != Base && StaticClass()->IsChildOf(Base))
             Out.Add(StaticClass());
 }
-UClass *StaticLoadClass(UClass *, UObject *, const TCHAR *)
+UClass *StaticLoadClass(UClass *Base, UObject *, const TCHAR *Path)
 {
-    return nullptr; // the shim has no packages
+    const std::string Text = ShimToUtf8(Path); // the shim has no packages: by the class's own name
+    const FString Name(Text.substr(Text.rfind('.') + 1));
+    for (const auto Each : Registered())
+        if (Each()->Name == Name && Each()->IsChildOf(Base))
+            return Each();
+    return nullptr;
 }
 
 AActor *UActorComponent::GetOwner() const
@@ -125,6 +130,32 @@ bool AActor::SetActorTransform(const FTransform &Value, bool, FHitResult *, ETel
     Root->SetWorldTransform(Value);
     Root->ComponentVelocity = FVector::ZeroVector;
     return true;
+}
+UWorld *UActorComponent::GetWorld() const
+{
+    return GetOwner() == nullptr ? nullptr : GetOwner()->GetWorld();
+}
+void AActor::AddActorWorldRotation(FRotator Delta)
+{
+    FTransform Transform = GetActorTransform(); // around the world's up: other turns are not needed
+    const FRotator Turned = Transform.Rotator();
+    Transform.SetRotation({Turned.Pitch, Turned.Yaw + Delta.Yaw, Turned.Roll});
+    Root->SetWorldTransform(Transform);
+}
+void AController::Possess(APawn *Pawn)
+{
+    Pawn->Controller = this;
+}
+void APawn::SpawnDefaultController()
+{
+    if (Controller == nullptr)
+        World->SpawnActor<AController>(AController::StaticClass())->Possess(this);
+}
+bool APlayerController::IsInputKeyDown(FKey Key) const
+{
+    FString Held;
+    FParse::Value(FCommandLine::Get(), u"ShimKeys=", Held);
+    return ShimToUtf8(*Held).find(Key.Letter) != std::string::npos;
 }
 bool AActor::SetActorLocation(const FVector &Value)
 {
@@ -197,6 +228,9 @@ void UWorld::ShimTick(float DeltaSeconds)
             if (Actor->bDestroyed)
                 continue;
             Actor->Tick(Scaled);
+            for (UActorComponent *Each : TArray<UActorComponent *>(Actor->Components))
+                if (Each->PrimaryComponentTick.bCanEverTick)
+                    Each->TickComponent(Scaled, LEVELTICK_All, &Each->PrimaryComponentTick);
             if (auto *Pawn = dynamic_cast<APawn *>(Actor))
                 MovePawn(*Pawn, Scaled);
         }
@@ -221,8 +255,14 @@ void UWorld::MovePawn(APawn &Pawn, float DeltaSeconds)
 {
     constexpr double Speed = 600.0;
     const FVector Before = Pawn.GetActorLocation();
-    const FVector Velocity = Pawn.Input * Speed;
+    FVector Velocity = Pawn.Input * Speed;
     Pawn.Input = FVector::ZeroVector;
+    if (const auto *Character = dynamic_cast<ACharacter *>(&Pawn)) {
+        if (Character->Controller == nullptr)
+            return;
+        Velocity.Z = Character->bPressedJump ? ACharacter::RiseSpeed : 0.0;
+        Character->GetMovementComponent()->Velocity = Velocity;
+    }
     Pawn.SetActorLocation(Before + Velocity * DeltaSeconds);
     Pawn.GetRootComponent()->ComponentVelocity = Velocity;
     for (AActor *Other : TArray<AActor *>(Actors)) {

@@ -4,7 +4,8 @@
 // boxes that overlap say OnActorBeginOverlap.
 #pragma once
 
-#include "ShimActors.h"
+#include "ShimPawns.h"
+
 #include "ShimEngine.generated.h"
 
 class FSubsystemCollectionBase
@@ -111,10 +112,11 @@ class UWorld : public UObject
 template <typename T> class TActorIterator
 {
   public:
-    explicit TActorIterator(const UWorld *World)
+    explicit TActorIterator(const UWorld *World, UClass *Class = T::StaticClass())
     {
         for (AActor *Each : World->Actors)
-            if (T *Found = dynamic_cast<T *>(Each); Found != nullptr && !Found->bDestroyed)
+            if (T *Found = dynamic_cast<T *>(Each);
+                Found != nullptr && !Found->bDestroyed && Found->GetClass()->IsChildOf(Class))
                 Actors.Add(Found);
     }
     explicit operator bool() const

@@ -3,6 +3,10 @@
 
 #include "ShimPointers.h"
 
+namespace ETimespan
+{
+constexpr int64 NanosecondsPerTick = 100;
+}
 class FTimespan
 {
   public:

@@ -42,6 +42,7 @@ using ANSICHAR = char;
 #define UERLSHM_API
 #define THIRD_PARTY_INCLUDES_START
 #define THIRD_PARTY_INCLUDES_END
+#define MIN_int32 INT32_MIN
 #define MAX_int32 INT32_MAX
 #define PLATFORM_LINUX 1
 #define WITH_EDITOR 0

@@ -42,6 +42,14 @@ struct FMath {
     {
         return std::tan(Value);
     }
+    static double Sin(double Value)
+    {
+        return std::sin(Value);
+    }
+    static double Cos(double Value)
+    {
+        return std::cos(Value);
+    }
     static double Sqrt(double Value)
     {
         return std::sqrt(Value);
@@ -146,9 +154,13 @@ struct FRotator {
     }
     FVector Vector() const
     {
+        return RotateVector({1.0, 0.0, 0.0});
+    }
+    FVector RotateVector(const FVector &V) const
+    {
         FVector X, Y, Z;
         GetAxes(X, Y, Z);
-        return X;
+        return X * V.X + Y * V.Y + Z * V.Z;
     }
 };
 inline const FRotator FRotator::ZeroRotator;
@@ -178,9 +190,15 @@ class FTransform
     }
     FVector TransformVectorNoScale(const FVector &V) const
     {
-        FVector X, Y, Z;
-        Turned.GetAxes(X, Y, Z);
-        return X * V.X + Y * V.Y + Z * V.Z;
+        return Turned.RotateVector(V);
+    }
+    FVector TransformPosition(const FVector &V) const
+    {
+        return Location + TransformVectorNoScale(V); // nothing is scaled here
+    }
+    void SetRotation(const FRotator &Value)
+    {
+        Turned = Value;
     }
     FVector InverseTransformVectorNoScale(const FVector &V) const
     {

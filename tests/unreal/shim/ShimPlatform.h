@@ -79,6 +79,10 @@ struct FFileHelper {
 struct FApp {
     static void SetFixedDeltaTime(double Seconds);
     static double GetFixedDeltaTime();
+    static double GetDeltaTime()
+    {
+        return GetFixedDeltaTime(); // the stand-in knows no other
+    }
     static void SetUseFixedTimeStep(bool bUse);
     static bool UseFixedTimeStep();
     static bool CanEverRender();
@@ -113,7 +117,7 @@ struct FCoreDelegates {
     static inline TMulticastDelegate<> OnHandleSystemError;
 };
 
-enum EConsoleVariableFlags { ECVF_Default, ECVF_SetByCode };
+enum EConsoleVariableFlags { ECVF_Default, ECVF_SetByCode, ECVF_SetByConsole };
 class IConsoleVariable
 {
   public:
@@ -202,10 +206,28 @@ template <typename... Args> struct TShimConsoleDelegate {
     }
 };
 using FConsoleCommandWithArgsDelegate = TShimConsoleDelegate<>;
+class UWorld;
+struct FConsoleCommandWithWorldAndArgsDelegate {
+    std::function<void(const TArray<FString> &)> Function;
+    static inline UWorld *World = nullptr; // of the console
+    template <typename F> static FConsoleCommandWithWorldAndArgsDelegate CreateStatic(F Given)
+    {
+        return {[Given](const TArray<FString> &Words) { Given(Words, World); }};
+    }
+};
 class FAutoConsoleCommand
 {
   public:
     FAutoConsoleCommand(const TCHAR *Name, const TCHAR *, FConsoleCommandWithArgsDelegate Delegate)
+    {
+        IConsoleManager::Get().RegisterCommand(Name, Delegate.Function);
+    }
+};
+class FAutoConsoleCommandWithWorldAndArgs
+{
+  public:
+    FAutoConsoleCommandWithWorldAndArgs(const TCHAR *Name, const TCHAR *,
+                                        FConsoleCommandWithWorldAndArgsDelegate Delegate)
     {
         IConsoleManager::Get().RegisterCommand(Name, Delegate.Function);
     }

@@ -3,6 +3,8 @@
 #include "UerlActuators.h"
 
 #include "GameFramework/Pawn.h"
+#include "GameFramework/PlayerController.h"
+#include "InputCoreTypes.h"
 #include "UerlSettings.h"
 
 void UUerlContinuousActuator::Configure(FUerlSettings& Settings)
@@ -80,4 +82,11 @@ void UUerlMovementActuator::ActContinuous_Implementation(const TArray<float>& Va
 {
 	Pawn->AddMovementInput(Pawn->GetActorForwardVector(), Values[0]);
 	Pawn->AddMovementInput(Pawn->GetActorRightVector(), Values[1]);
+}
+
+TArray<float> UUerlMovementActuator::ReadKeys(const APlayerController& Player) const
+{
+	const auto IsDown = [&Player](const FKey& Key)
+	{ return Player.IsInputKeyDown(Key) ? 1.0f : 0.0f; };
+	return { IsDown(EKeys::W) - IsDown(EKeys::S), IsDown(EKeys::D) - IsDown(EKeys::A) };
 }

@@ -22,7 +22,7 @@ void UUerlAgentComponent::BeginPlay()
 
 FString UUerlAgentComponent::GetAgentName() const
 {
-	return AgentId.IsEmpty() ? GetOwner()->GetName() : AgentId;
+	return AgentId.IsEmpty() && GetOwner() != nullptr ? GetOwner()->GetName() : AgentId;
 }
 
 TArray<UUerlPart*> UUerlAgentComponent::GetParts() const
@@ -44,55 +44,61 @@ TArray<UUerlPart*> UUerlAgentComponent::GetParts() const
 }
 
 template <typename PartType>
-void UUerlAgentComponent::ConfigureParts(const FJsonObject& Config, const TCHAR* Key,
-	TArray<TObjectPtr<PartType>>& Parts, TArray<FString>& OutProblems)
+void UUerlAgentComponent::ConfigureParts(FUerlSettings& Settings, const FJsonObject& Config,
+	const TCHAR* Key, TArray<TObjectPtr<PartType>>& Parts, TArray<FString>& OutProblems)
 {
 	const TArray<TSharedPtr<FJsonValue>>* Entries = nullptr;
+	Settings.Ignore(Key); // read here
 	if (!Config.HasField(Key))
 	{
 		return;
 	}
 	if (!Config.TryGetArrayField(Key, Entries))
 	{
-		OutProblems.Add(FString::Printf(
-			TEXT("agent %s has '%s' of another type, expected a list"), *GetAgentName(), Key));
+		Settings.AddProblem(
+			FString::Printf(TEXT("has '%s' of another type, expected a list"), Key));
 		return;
 	}
-	for (const TSharedPtr<FJsonValue>& Entry : *Entries)
+	for (int32 Index = 0; Index < Entries->Num(); Index++)
 	{
 		const TSharedPtr<FJsonObject>* Json = nullptr;
-		FString Kind;
-		if (!Entry.IsValid() || !Entry->TryGetObject(Json) ||
-			!(*Json)->TryGetStringField(TEXT("ue_class_name"), Kind))
+		const TSharedPtr<FJsonValue>& Entry = (*Entries)[Index];
+		const FString Where =
+			FString::Printf(TEXT("agent %s, %s[%d]"), *GetAgentName(), Key, Index);
+		if (!Entry.IsValid() || !Entry->TryGetObject(Json))
 		{
-			OutProblems.Add(FString::Printf(
-				TEXT("agent %s has one of '%s' without 'ue_class_name', expected it"),
-				*GetAgentName(), Key));
+			OutProblems.Add(Where + TEXT(" is of another type, expected an object"));
 			continue;
 		}
 		FString Problem;
-		UClass* const Class = UerlClasses::FindPart(PartType::StaticClass(), Kind, **Json, Problem);
-		if (Class == nullptr)
+		UUerlPart* const Part =
+			UerlClasses::MakePart(*this, PartType::StaticClass(), **Json, Problem);
+		if (Part == nullptr)
 		{
-			OutProblems.Add(FString::Printf(TEXT("agent %s: %s"), *GetAgentName(), *Problem));
+			OutProblems.Add(Where + TEXT(": ") + Problem);
 			continue;
 		}
-		PartType* const Part = NewObject<PartType>(this, Class);
-		FUerlSettings Settings(Json->ToSharedRef(),
-			FString::Printf(TEXT("agent %s, %s"), *GetAgentName(), *Kind), OutProblems);
-		Part->Configure(Settings);
-		Parts.Add(Part);
+		FUerlSettings OfPart(Json->ToSharedRef(), Where, OutProblems);
+		Part->Configure(OfPart);
+		Parts.Add(Cast<PartType>(Part));
 	}
 }
 
 void UUerlAgentComponent::Configure(
 	const TSharedRef<FJsonObject>& Config, TArray<FString>& OutProblems)
 {
-	ConfigureParts(*Config, TEXT("sensors"), Sensors, OutProblems);
-	ConfigureParts(*Config, TEXT("actuators"), Actuators, OutProblems);
-	ConfigureParts(*Config, TEXT("rewarders"), Rewarders, OutProblems);
-	ConfigureParts(*Config, TEXT("terminators"), Terminators, OutProblems);
-	ConfigureParts(*Config, TEXT("infos"), Infos, OutProblems);
+	FString ReadBySpawner;
+	Config->TryGetStringField(TEXT("agent_id"), AgentId);
+	FUerlSettings Settings(Config, TEXT("agent ") + GetAgentName(), OutProblems);
+	Settings.Read(TEXT("agent_id"), AgentId);
+	Settings.Read(TEXT("agent_ue_class"), ReadBySpawner);
+	Settings.Read(TEXT("spawn_point_name"), ReadBySpawner);
+	Settings.Read(TEXT("group"), Group);
+	ConfigureParts(Settings, *Config, TEXT("sensor_configs"), Sensors, OutProblems);
+	ConfigureParts(Settings, *Config, TEXT("actuator_configs"), Actuators, OutProblems);
+	ConfigureParts(Settings, *Config, TEXT("rewarder_configs"), Rewarders, OutProblems);
+	ConfigureParts(Settings, *Config, TEXT("terminator_configs"), Terminators, OutProblems);
+	ConfigureParts(Settings, *Config, TEXT("infos_configs"), Infos, OutProblems);
 }
 
 template <typename PartType>
@@ -115,6 +121,7 @@ static void CheckNames(const TCHAR* What, const FString& Agent,
 
 void UUerlAgentComponent::AttachParts(TArray<FString>& OutProblems)
 {
+	const int32 NumProblems = OutProblems.Num();
 	Sensors.Remove(nullptr); // entries that were left empty in the editor
 	Actuators.Remove(nullptr);
 	Rewarders.Remove(nullptr);
@@ -132,6 +139,7 @@ void UUerlAgentComponent::AttachParts(TArray<FString>& OutProblems)
 	CheckNames(TEXT("sensors"), GetAgentName(), Sensors, OutProblems);
 	CheckNames(TEXT("actuators"), GetAgentName(), Actuators, OutProblems);
 	CheckNames(TEXT("infos"), GetAgentName(), Infos, OutProblems);
+	bAttached = OutProblems.Num() == NumProblems;
 }
 
 void UUerlAgentComponent::ResetAgent(const FUerlReset& What)

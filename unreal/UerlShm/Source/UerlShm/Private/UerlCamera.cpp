@@ -4,9 +4,11 @@
 
 #include "Components/SceneComponent.h"
 #include "GameFramework/Actor.h"
+#include "UerlFrameStack.h"
 #include "UerlSettings.h"
 
 static constexpr int32 MaxSide = 8192;
+static constexpr int32 MaxFrames = 1024;
 
 void UUerlCameraSensor::Configure(FUerlSettings& Settings)
 {
@@ -21,7 +23,10 @@ void UUerlCameraSensor::Configure(FUerlSettings& Settings)
 	Settings.Read(TEXT("fov"), Fov);
 	Settings.Read(TEXT("grayscale"), bGrayscale);
 	Settings.Read(TEXT("render_owner"), bShowsOwner);
-	Settings.Ignore(TEXT("use_gpu")); // it has chosen the class
+	Settings.Read(TEXT("frame_stack_size"), FrameStackSize, 1, MaxFrames);
+	Settings.Ignore(TEXT("use_gpu"));	// it has chosen the class
+	Settings.Ignore(TEXT("srgb"));		// bytes are what a screen would show
+	Settings.Ignore(TEXT("normalise")); // in UERL, too, arrays are bytes
 	if (bGrayscale && Picture == EUerlPicture::Color)
 	{
 		Picture = EUerlPicture::Gray;
@@ -53,7 +58,30 @@ FUerlArray UUerlCameraSensor::Describe() const
 {
 	if (Picture == EUerlPicture::Depth)
 	{
-		return FUerlArray::Floats({ Height, Width, 1 }, 0.0, MaxDistance);
+		return FUerlArray::Floats({ Height, Width, FrameStackSize }, 0.0, MaxDistance);
 	}
-	return FUerlArray::Image(Height, Width, GetNumChannels());
+	return FUerlArray::Image(Height, Width, GetNumChannels() * FrameStackSize);
+}
+
+void UUerlCameraSensor::BeginFrame(TArrayView<uint8> Frame, const FUerlObservation& Observation)
+{
+	Super::BeginObserve(Frame, Observation);
+}
+
+void UUerlCameraSensor::BeginObserve(TArrayView<uint8> Row, const FUerlObservation& Observation)
+{
+	if (FrameStackSize == 1)
+	{
+		BeginFrame(Row, Observation); // straight into the learner's memory
+		return;
+	}
+	if (!Stack.IsValid())
+	{
+		const int32 ValueBytes = Picture == EUerlPicture::Depth ? sizeof(float) : 1;
+		Stack = MakeShared<FUerlFrameStack>(
+			FrameStackSize, Width * Height, GetNumChannels() * ValueBytes);
+	}
+	Stack->Observe(Row, Observation,
+		[this](TArrayView<uint8> Frame, const FUerlObservation& OfFrame)
+		{ BeginFrame(Frame, OfFrame); });
 }

@@ -85,14 +85,14 @@ void UUerlCameraGpuSensor::Capture()
 
 void UUerlCameraGpuSensor::Observe(TArrayView<uint8> Row)
 {
-	checkf(false, TEXT("a GPU camera has no picture at once: BeginObserve is what is called"));
+	checkf(false, TEXT("a GPU camera has no picture at once: BeginFrame is what is called"));
 }
 
 // Without latency, and at the start of an episode, the row waits for this step's picture. With it
 // the row takes the picture of the step before, which mostly is there already.
-void UUerlCameraGpuSensor::BeginObserve(TArrayView<uint8> Row, const FUerlObservation& Observation)
+void UUerlCameraGpuSensor::BeginFrame(TArrayView<uint8> Frame, const FUerlObservation& Observation)
 {
-	const FUerlPictureRow Wanted = { Row, Observation.PictureStep, Observation.Commit };
+	const FUerlPictureRow Wanted = { Frame, Observation.PictureStep, Observation.Commit };
 	const bool bWaits = PixelLatency == 0 || Observation.bFirst || !Previous.IsValid();
 	const int64 NumKept = PixelLatency == 0 ? 0 : Readback->NumBytes();
 	const TSharedRef<FUerlPicture> Drawn =

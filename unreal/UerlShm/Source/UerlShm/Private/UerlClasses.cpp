@@ -6,6 +6,8 @@
 #include "GameFramework/Actor.h"
 #include "UObject/Class.h"
 #include "UObject/UObjectHash.h"
+#include "UerlAgentComponent.h"
+#include "UerlInfos.h"
 #include "UerlPart.h"
 
 namespace UerlClasses
@@ -33,24 +35,60 @@ namespace UerlClasses
 		return Name.StartsWith(TEXT("/")) ? StaticLoadClass(Base, nullptr, *Name) : nullptr;
 	}
 
+	static UClass* FindKind(
+		UClass* Base, const FString& Kind, const FJsonObject& Settings, FString& OutKnown)
+	{
+		bool bUsesGpu = false;
+		if (Kind != TEXT("camera") && Kind != TEXT("spectator_camera"))
+		{
+			return FindByName(Base, Kind, OutKnown);
+		}
+		Settings.TryGetBoolField(TEXT("use_gpu"), bUsesGpu);
+		return FindByName(Base, bUsesGpu ? TEXT("camera_gpu") : TEXT("camera_cpu"), OutKnown);
+	}
+
+	static FString NotFound(const FString& Kind, const FString& Known)
+	{
+		return FString::Printf(
+			TEXT("'%s' not found, expected one of:%s, or the path of a Blueprint"), *Kind, *Known);
+	}
+
 	UClass* FindPart(
 		UClass* Base, const FString& Kind, const FJsonObject& Settings, FString& OutProblem)
 	{
-		FString Name = Kind, Known;
-		bool bUsesGpu = false;
-		if (Kind == TEXT("camera"))
-		{
-			Settings.TryGetBoolField(TEXT("use_gpu"), bUsesGpu);
-			Name = bUsesGpu ? TEXT("camera_gpu") : TEXT("camera_cpu");
-		}
-		UClass* const Class = FindByName(Base, Name, Known);
+		FString Known;
+		UClass* const Class = FindKind(Base, Kind, Settings, Known);
 		if (Class == nullptr)
 		{
-			OutProblem = FString::Printf(
-				TEXT("'%s' not found, expected one of:%s, or the path of a Blueprint"), *Kind,
-				*Known);
+			OutProblem = NotFound(Kind, Known);
 		}
 		return Class;
+	}
+
+	UUerlPart* MakePart(
+		UUerlAgentComponent& Agent, UClass* Base, const FJsonObject& Settings, FString& OutProblem)
+	{
+		FString Kind, Known;
+		if (!Settings.TryGetStringField(TEXT("ue_class_name"), Kind))
+		{
+			OutProblem = TEXT("a part without 'ue_class_name', expected the name of its kind");
+			return nullptr;
+		}
+		if (UClass* const Class = FindKind(Base, Kind, Settings, Known))
+		{
+			return NewObject<UUerlPart>(&Agent, Class);
+		}
+		UClass* const Sensor = Base == UUerlInfo::StaticClass()
+								   ? FindKind(UUerlSensor::StaticClass(), Kind, Settings, Known)
+								   : nullptr;
+		if (Sensor == nullptr)
+		{
+			OutProblem = NotFound(Kind, Known);
+			return nullptr;
+		}
+		UUerlSensorInfo* const Info = NewObject<UUerlSensorInfo>(&Agent);
+		Info->Sensor = NewObject<UUerlSensor>(Info, Sensor);
+		return Info;
 	}
 
 	UClass* FindActorClass(const FString& Name, FString& OutProblem)

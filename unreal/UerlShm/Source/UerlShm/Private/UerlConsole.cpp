@@ -30,6 +30,11 @@ namespace UerlConsole
 		return CVarHuman.GetValueOnGameThread() != 0 || CVarHumanAlias.GetValueOnGameThread() != 0;
 	}
 
+	void SetHuman()
+	{
+		CVarHuman->Set(1, ECVF_SetByConsole);
+	}
+
 	FString GetDebugAgent()
 	{
 		const FString Name = CVarDebugAgent.GetValueOnGameThread();

@@ -13,6 +13,9 @@ namespace UerlConsole
 	/** Uerl.Human, ML.bHumanMode: a person plays; the world does not wait for a learner. */
 	bool IsHuman();
 
+	/** Sets Uerl.Human to 1. */
+	void SetHuman();
+
 	/** Uerl.DebugAgent, ML.DebugAgent: the agent whose sensors and rewards are shown; empty: none.
 	 */
 	FString GetDebugAgent();

@@ -2,7 +2,6 @@
 
 #include "UerlInfos.h"
 
-#include "GameFramework/Actor.h"
 #include "UerlAgentComponent.h"
 
 FUerlArray UUerlEpisodeInfo::Describe() const
@@ -17,15 +16,48 @@ void UUerlEpisodeInfo::Observe(TArrayView<uint8> Row)
 	FMemory::Memcpy(Row.GetData(), Values, sizeof(Values));
 }
 
-FUerlArray UUerlLocationInfo::Describe() const
+void UUerlSensorInfo::Configure(FUerlSettings& Settings)
 {
-	return FUerlArray::Floats({ 3 });
+	if (Sensor == nullptr)
+	{
+		Super::Configure(Settings); // Attach() tells
+		return;
+	}
+	Sensor->Configure(Settings);
+	PartName = Sensor->PartName;
 }
 
-void UUerlLocationInfo::Observe(TArrayView<uint8> Row)
+bool UUerlSensorInfo::Attach(FString& OutProblem)
 {
-	const FVector Location = GetActor()->GetActorLocation();
-	const float Values[] = { static_cast<float>(Location.X), static_cast<float>(Location.Y),
-		static_cast<float>(Location.Z) };
-	FMemory::Memcpy(Row.GetData(), Values, sizeof(Values));
+	if (Sensor == nullptr)
+	{
+		OutProblem = TEXT("no sensor is set, expected the kind of one, such as location");
+		return false;
+	}
+	return Sensor->Attach(OutProblem);
+}
+
+void UUerlSensorInfo::Reset_Implementation(const FUerlReset& Reset)
+{
+	Sensor->Reset(Reset);
+}
+
+void UUerlSensorInfo::AfterTick(float DeltaSeconds)
+{
+	Sensor->AfterTick(DeltaSeconds);
+}
+
+FUerlArray UUerlSensorInfo::Describe() const
+{
+	return Sensor != nullptr ? Sensor->Describe() : FUerlArray();
+}
+
+void UUerlSensorInfo::Observe(TArrayView<uint8> Row)
+{
+	Sensor->Observe(Row);
+}
+
+void UUerlSensorInfo::BeginObserve(TArrayView<uint8> Row, const FUerlObservation& Observation)
+{
+	Sensor->BeginObserve(Row, Observation);
 }

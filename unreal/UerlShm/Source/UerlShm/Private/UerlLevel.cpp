@@ -7,6 +7,7 @@
 #include "Engine/World.h"
 #include "EngineUtils.h"
 #include "GameFramework/Actor.h"
+#include "GameFramework/Pawn.h"
 #include "UerlAgentComponent.h"
 #include "UerlClasses.h"
 
@@ -42,10 +43,23 @@ namespace UerlLevel
 		return false;
 	}
 
+	// A pawn moves only if somebody controls it.
+	static AActor* SpawnActor(UWorld& World, UClass* Class, const FTransform& Transform)
+	{
+		FActorSpawnParameters Parameters;
+		Parameters.SpawnCollisionHandlingOverride = ESpawnActorCollisionHandlingMethod::AlwaysSpawn;
+		AActor* const Actor = World.SpawnActor<AActor>(Class, Transform, Parameters);
+		if (APawn* const Pawn = Cast<APawn>(Actor))
+		{
+			Pawn->SpawnDefaultController();
+		}
+		return Actor;
+	}
+
 	static AActor* SpawnAgent(
 		UWorld& World, const TSharedRef<FJsonObject>& Config, TArray<FString>& OutProblems)
 	{
-		FString AgentId, ClassName, SpawnPoint, Group, Problem;
+		FString AgentId, ClassName, SpawnPoint, Problem;
 		Config->TryGetStringField(TEXT("agent_id"), AgentId);
 		Config->TryGetStringField(TEXT("agent_ue_class"), ClassName);
 		Config->TryGetStringField(TEXT("spawn_point_name"), SpawnPoint);
@@ -57,18 +71,14 @@ namespace UerlLevel
 				*AgentId, *SpawnPoint));
 		}
 		UClass* const Class = UerlClasses::FindActorClass(ClassName, Problem);
-		if (Class == nullptr)
-		{
-			OutProblems.Add(FString::Printf(TEXT("agent %s: %s"), *AgentId, *Problem));
-			return nullptr;
-		}
-		FActorSpawnParameters Parameters;
-		Parameters.SpawnCollisionHandlingOverride = ESpawnActorCollisionHandlingMethod::AlwaysSpawn;
-		AActor* const Actor = World.SpawnActor<AActor>(Class, Transform, Parameters);
+		AActor* const Actor = Class != nullptr ? SpawnActor(World, Class, Transform) : nullptr;
 		if (Actor == nullptr)
 		{
-			OutProblems.Add(FString::Printf(
-				TEXT("agent %s: %s could not be spawned: see LogSpawn"), *AgentId, *ClassName));
+			OutProblems.Add(FString::Printf(TEXT("agent %s: %s"), *AgentId,
+				Class == nullptr ? *Problem
+								 : *(ClassName + TEXT(" could not be spawned: see LogSpawn"))));
+			// The names in its configuration are checked all the same.
+			NewObject<UUerlAgentComponent>(&World)->Configure(Config, OutProblems);
 			return nullptr;
 		}
 		UUerlAgentComponent* Agent = Actor->FindComponentByClass<UUerlAgentComponent>();
@@ -76,11 +86,6 @@ namespace UerlLevel
 		{
 			Agent = NewObject<UUerlAgentComponent>(Actor);
 			Agent->RegisterComponent();
-		}
-		Agent->AgentId = AgentId;
-		if (Config->TryGetStringField(TEXT("group"), Group))
-		{
-			Agent->Group = Group;
 		}
 		Agent->Configure(Config, OutProblems);
 		return Actor;

@@ -80,6 +80,12 @@ AActor* UUerlPart::FindActor(FName Name, FString& OutProblem) const
 	return nullptr;
 }
 
+void UUerlActuator::Apply(TArrayView<const uint8> Row)
+{
+	LastAction = TArray<uint8>(Row.GetData(), Row.Num());
+	Act(Row);
+}
+
 void UUerlRewarder::Configure(FUerlSettings& Settings)
 {
 	Super::Configure(Settings);

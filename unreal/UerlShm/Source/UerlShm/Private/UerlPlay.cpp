@@ -48,7 +48,7 @@ void FUerlPlay::StartTick()
 	{
 		return;
 	}
-	if (!bLookedForPlayers)
+	if (!bLookedForPlayers || NumPoliciesSeen != UUerlPolicyComponent::GetNumBegun())
 	{
 		FindPlayers();
 	}
@@ -120,6 +120,7 @@ void FUerlPlay::FindPlayers()
 		}
 	}
 	bLookedForPlayers = true;
+	NumPoliciesSeen = UUerlPolicyComponent::GetNumBegun();
 }
 
 void FUerlPlay::RemoveLost()

@@ -17,7 +17,7 @@ class UWorld;
  * As with a learner: they decide at the start of a tick, on what they saw at the end of the one
  * before; rewards and ends are added up at its end. When all of them have ended, the level and
  * they are reset. An agent whose mode leaves External begins with a reset of its own. Agents are
- * looked for at the first tick and at each reset of the level.
+ * looked for at the first tick, at each reset of the level, and after a policy's BeginPlay.
  */
 class FUerlPlay
 {
@@ -65,6 +65,7 @@ private:
 	TArray<FPlayer> Players;
 	TSharedPtr<FUerlCommit> Commit;
 	int64 Step = 0;
+	int32 NumPoliciesSeen = 0;
 	bool bLookedForPlayers = false;
 	bool bHasSettings = false;
 	bool bIsObserving = false;

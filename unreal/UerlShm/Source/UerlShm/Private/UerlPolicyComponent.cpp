@@ -16,6 +16,19 @@ UUerlPolicyComponent::UUerlPolicyComponent()
 	PrimaryComponentTick.bCanEverTick = false; // decisions are made where the agent is stepped
 }
 
+static int32 NumPoliciesBegun = 0;
+
+int32 UUerlPolicyComponent::GetNumBegun()
+{
+	return NumPoliciesBegun;
+}
+
+void UUerlPolicyComponent::BeginPlay()
+{
+	Super::BeginPlay();
+	NumPoliciesBegun++;
+}
+
 UUerlPolicyComponent* UUerlPolicyComponent::Find(const UUerlAgentComponent& Agent)
 {
 	return Agent.GetOwner()->FindComponentByClass<UUerlPolicyComponent>();
@@ -154,7 +167,7 @@ void UUerlPolicyComponent::Act(
 	}
 	for (int32 Index = 0; Index < Agent.Actuators.Num(); Index++)
 	{
-		Agent.Actuators[Index]->Act(Taken[Index]);
+		Agent.Actuators[Index]->Apply(Taken[Index]);
 	}
 }
 

@@ -6,8 +6,6 @@
 #include "GameFramework/Actor.h"
 #include "UerlSettings.h"
 
-static constexpr double CentimetresPerMetre = 100.0;
-
 void UUerlPickupRewarder::Configure(FUerlSettings& Settings)
 {
 	Super::Configure(Settings);
@@ -61,19 +59,28 @@ void UUerlTargetDistanceRewarder::Configure(FUerlSettings& Settings)
 {
 	Super::Configure(Settings);
 	Settings.Read(TEXT("target_actor_name"), TargetActorName);
+	Settings.Read(TEXT("target_location"), TargetLocation);
+	Settings.Read(TEXT("reward_per_cm"), RewardPerCm);
 }
 
 bool UUerlTargetDistanceRewarder::Attach(FString& OutProblem)
 {
+	if (TargetActorName.IsNone())
+	{
+		return true;
+	}
 	Target = FindActor(TargetActorName, OutProblem);
 	return Target != nullptr;
 }
 
 double UUerlTargetDistanceRewarder::GetDistance() const
 {
-	return IsValid(Target)
-			   ? FVector::Dist(GetActor()->GetActorLocation(), Target->GetActorLocation())
-			   : LastDistance;
+	if (!TargetActorName.IsNone() && !IsValid(Target))
+	{
+		return LastDistance; // it has been destroyed
+	}
+	return FVector::Dist(GetActor()->GetActorLocation(),
+		TargetActorName.IsNone() ? TargetLocation : Target->GetActorLocation());
 }
 
 void UUerlTargetDistanceRewarder::Reset_Implementation(const FUerlReset& Reset)
@@ -84,7 +91,7 @@ void UUerlTargetDistanceRewarder::Reset_Implementation(const FUerlReset& Reset)
 float UUerlTargetDistanceRewarder::GetReward_Implementation()
 {
 	const double Distance = GetDistance();
-	const double Gain = (LastDistance - Distance) / CentimetresPerMetre;
+	const double Gain = (LastDistance - Distance) * RewardPerCm;
 	LastDistance = Distance;
 	return static_cast<float>(Gain);
 }
@@ -93,6 +100,7 @@ void UUerlDirectionRewarder::Configure(FUerlSettings& Settings)
 {
 	Super::Configure(Settings);
 	Settings.Read(TEXT("direction"), Direction);
+	Settings.Read(TEXT("reward_per_cm"), RewardPerCm);
 }
 
 void UUerlDirectionRewarder::Reset_Implementation(const FUerlReset& Reset)
@@ -103,8 +111,8 @@ void UUerlDirectionRewarder::Reset_Implementation(const FUerlReset& Reset)
 float UUerlDirectionRewarder::GetReward_Implementation()
 {
 	const FVector Location = GetActor()->GetActorLocation();
-	const double Gain = FVector::DotProduct(Location - LastLocation, Direction.GetSafeNormal()) /
-						CentimetresPerMetre;
+	const double Gain =
+		FVector::DotProduct(Location - LastLocation, Direction.GetSafeNormal()) * RewardPerCm;
 	LastLocation = Location;
 	return static_cast<float>(Gain);
 }
@@ -112,7 +120,7 @@ float UUerlDirectionRewarder::GetReward_Implementation()
 void UUerlOnHitRewarder::Configure(FUerlSettings& Settings)
 {
 	Super::Configure(Settings);
-	Settings.Read(TEXT("value"), Value);
+	Settings.Read(TEXT("on_hit_reward"), Value);
 }
 
 bool UUerlOnHitRewarder::Attach(FString& OutProblem)
@@ -124,17 +132,17 @@ bool UUerlOnHitRewarder::Attach(FString& OutProblem)
 void UUerlOnHitRewarder::OnHit(
 	AActor* Agent, AActor* Other, FVector NormalImpulse, const FHitResult& Hit)
 {
-	bWasHit = true;
+	NumHits++;
 }
 
 void UUerlOnHitRewarder::Reset_Implementation(const FUerlReset& Reset)
 {
-	bWasHit = false;
+	NumHits = 0;
 }
 
 float UUerlOnHitRewarder::GetReward_Implementation()
 {
-	const float Reward = bWasHit ? Value : 0.0f;
-	bWasHit = false;
+	const float Reward = Value * NumHits;
+	NumHits = 0;
 	return Reward;
 }

@@ -257,7 +257,7 @@ void FUerlRows::Act() const
 			}
 			for (int32 Index = 0; Index < Actions.Num(); Index++)
 			{
-				Agent->Actuators[Index]->Act(Actions[Index]);
+				Agent->Actuators[Index]->Apply(Actions[Index]);
 			}
 		}
 	}

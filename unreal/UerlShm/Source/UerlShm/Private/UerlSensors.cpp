@@ -5,6 +5,8 @@
 #include "Components/SceneComponent.h"
 #include "Engine/World.h"
 #include "GameFramework/Actor.h"
+#include "GameFramework/Pawn.h"
+#include "GameFramework/PawnMovementComponent.h"
 #include "UerlSettings.h"
 
 void UUerlFloatsSensor::Configure(FUerlSettings& Settings)
@@ -29,29 +31,123 @@ void UUerlFloatsSensor::Observe(TArrayView<uint8> Row)
 	Measure(TArrayView<float>(reinterpret_cast<float*>(Row.GetData()), NumFloats()));
 }
 
-static void Write(TArrayView<float> Values, double X, double Y, double Z)
+static void WriteVector(TArrayView<float> Values, const FVector& Vector)
 {
-	Values[0] = static_cast<float>(X);
-	Values[1] = static_cast<float>(Y);
-	Values[2] = static_cast<float>(Z);
+	Values[0] = static_cast<float>(Vector.X);
+	Values[1] = static_cast<float>(Vector.Y);
+	Values[2] = static_cast<float>(Vector.Z);
+}
+
+void UUerlLocationSensor::Configure(FUerlSettings& Settings)
+{
+	Super::Configure(Settings);
+	Settings.Read(TEXT("normalise"), bNormalise);
+	Settings.Read(TEXT("minimum_location"), MinimumLocation);
+	Settings.Read(TEXT("maximum_location"), MaximumLocation);
+}
+
+bool UUerlLocationSensor::Attach(FString& OutProblem)
+{
+	const FVector Room = MaximumLocation - MinimumLocation;
+	if (bNormalise && !(Room.X > 0.0 && Room.Y > 0.0 && Room.Z > 0.0))
+	{
+		OutProblem = FString::Printf(
+			TEXT("a normalised location in a room of %g x %g x %g cm, expected more than 0 each: "
+				 "set minimum_location and maximum_location"),
+			Room.X, Room.Y, Room.Z);
+		return false;
+	}
+	return Super::Attach(OutProblem);
+}
+
+FUerlArray UUerlLocationSensor::Describe() const
+{
+	return bNormalise ? FUerlArray::Floats({ 3 }, 0.0, 1.0) : FUerlArray::Floats({ 3 });
 }
 
 void UUerlLocationSensor::Measure(TArrayView<float> Values)
 {
 	const FVector Location = Component->GetComponentLocation();
-	Write(Values, Location.X, Location.Y, Location.Z);
+	if (!bNormalise)
+	{
+		WriteVector(Values, Location);
+		return;
+	}
+	const FVector Room = MaximumLocation - MinimumLocation;
+	const FVector Inside = Location - MinimumLocation;
+	WriteVector(Values,
+		FVector(FMath::Clamp(Inside.X / Room.X, 0.0, 1.0),
+			FMath::Clamp(Inside.Y / Room.Y, 0.0, 1.0), FMath::Clamp(Inside.Z / Room.Z, 0.0, 1.0)));
+}
+
+void UUerlRotationSensor::Configure(FUerlSettings& Settings)
+{
+	Super::Configure(Settings);
+	Settings.Ignore(TEXT("cyclic")); // in UERL, too, angles always come as sines and cosines
+	Settings.Read(TEXT("only_z"), bOnlyZ);
+	Settings.Read(TEXT("zero_centered"), bZeroCentered);
+}
+
+FUerlArray UUerlRotationSensor::Describe() const
+{
+	return FUerlArray::Floats({ NumFloats() }, bZeroCentered ? -1.0 : 0.0, 1.0);
+}
+
+// From -1..1 to 0..1, unless it shall stay.
+static float ToRange(double Value, bool bZeroCentered)
+{
+	return static_cast<float>(bZeroCentered ? Value : (Value + 1.0) / 2.0);
 }
 
 void UUerlRotationSensor::Measure(TArrayView<float> Values)
 {
 	const FRotator Rotation = Component->GetComponentRotation();
-	Write(Values, Rotation.Pitch, Rotation.Yaw, Rotation.Roll);
+	const double All[] = { Rotation.Pitch, Rotation.Yaw, Rotation.Roll };
+	const double* const Angles = bOnlyZ ? All + 1 : All;
+	for (int32 Index = 0; Index < Values.Num() / 2; Index++)
+	{
+		const double Radians = FMath::DegreesToRadians(Angles[Index]);
+		Values[2 * Index] = ToRange(FMath::Sin(Radians), bZeroCentered);
+		Values[2 * Index + 1] = ToRange(FMath::Cos(Radians), bZeroCentered);
+	}
 }
 
 void UUerlVelocitySensor::Configure(FUerlSettings& Settings)
 {
 	Super::Configure(Settings);
+	Settings.Read(TEXT("should_normalise"), bNormalise);
+	Settings.Read(TEXT("zero_centered"), bZeroCentered);
+	Settings.Read(TEXT("max_velocity"), MaxVelocity);
+	Settings.Read(TEXT("max_velocity_from_cmc"), bMaxVelocityFromMovement);
 	Settings.Read(TEXT("local"), bLocal);
+}
+
+bool UUerlVelocitySensor::Attach(FString& OutProblem)
+{
+	if (bNormalise && !(MaxVelocity > 0.0f))
+	{
+		OutProblem = FString::Printf(
+			TEXT("a greatest velocity of %g cm/s, expected more than 0: set max_velocity"),
+			MaxVelocity);
+		return false;
+	}
+	return Super::Attach(OutProblem);
+}
+
+FUerlArray UUerlVelocitySensor::Describe() const
+{
+	return bNormalise ? FUerlArray::Floats({ 3 }, bZeroCentered ? -1.0 : 0.0, 1.0)
+					  : FUerlArray::Floats({ 3 });
+}
+
+// A movement component that cannot move at the moment has a greatest speed of 0.
+double UUerlVelocitySensor::GetMaxVelocity() const
+{
+	const APawn* const Pawn = Cast<APawn>(GetActor());
+	const UPawnMovementComponent* const Movement =
+		Pawn != nullptr && bMaxVelocityFromMovement ? Pawn->GetMovementComponent() : nullptr;
+	return Movement != nullptr && Movement->GetMaxSpeed() > 0.0f ? Movement->GetMaxSpeed()
+																 : MaxVelocity;
 }
 
 void UUerlVelocitySensor::Measure(TArrayView<float> Values)
@@ -61,7 +157,15 @@ void UUerlVelocitySensor::Measure(TArrayView<float> Values)
 	{
 		Velocity = Component->GetComponentTransform().InverseTransformVectorNoScale(Velocity);
 	}
-	Write(Values, Velocity.X, Velocity.Y, Velocity.Z);
+	WriteVector(Values, Velocity);
+	const double Most = GetMaxVelocity();
+	for (float& Value : Values)
+	{
+		if (bNormalise)
+		{
+			Value = ToRange(FMath::Clamp(Value / Most, -1.0, 1.0), bZeroCentered);
+		}
+	}
 }
 
 void UUerlDistanceSensor::Configure(FUerlSettings& Settings)

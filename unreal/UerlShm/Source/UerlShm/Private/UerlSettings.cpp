@@ -108,6 +108,53 @@ void FUerlSettings::Read(const TCHAR* Key, int32& Value, int32 Least, int32 Most
 	Value = static_cast<int32>(Number);
 }
 
+// An object of exactly these numbers.
+void FUerlSettings::ReadObject(
+	const TCHAR* Key, TArrayView<const TCHAR* const> Names, double* Values)
+{
+	const TSharedPtr<FJsonValue> Found = Find(Key);
+	const TSharedPtr<FJsonObject>* Object = nullptr;
+	if (!Found.IsValid())
+	{
+		return;
+	}
+	TArray<double> Numbers;
+	FString Expected;
+	const bool bIsObject = Found->TryGetObject(Object);
+	for (const TCHAR* const Name : Names)
+	{
+		double Number = 0.0;
+		if (bIsObject && (*Object)->TryGetNumberField(Name, Number) && FMath::IsFinite(Number))
+		{
+			Numbers.Add(Number);
+		}
+		Expected += FString(TEXT(" ")) + Name;
+	}
+	if (Numbers.Num() < Names.Num() || (*Object)->Values.Num() != Names.Num())
+	{
+		AddProblem(FString::Printf(
+			TEXT("has '%s' of another type, expected an object of numbers:%s"), Key, *Expected));
+		return;
+	}
+	FMemory::Memcpy(Values, Numbers.GetData(), Numbers.Num() * sizeof(double));
+}
+
+void FUerlSettings::Read(const TCHAR* Key, FVector& Value)
+{
+	static const TCHAR* const Names[] = { TEXT("x"), TEXT("y"), TEXT("z") };
+	double Values[] = { Value.X, Value.Y, Value.Z };
+	ReadObject(Key, MakeArrayView(Names, 3), Values);
+	Value = FVector(Values[0], Values[1], Values[2]);
+}
+
+void FUerlSettings::Read(const TCHAR* Key, FRotator& Value)
+{
+	static const TCHAR* const Names[] = { TEXT("roll"), TEXT("yaw"), TEXT("pitch") };
+	double Values[] = { Value.Roll, Value.Yaw, Value.Pitch };
+	ReadObject(Key, MakeArrayView(Names, 3), Values);
+	Value = FRotator(Values[2], Values[1], Values[0]);
+}
+
 static bool ReadNumbers(const TSharedPtr<FJsonValue>& Value, TArray<double>& Numbers)
 {
 	const TArray<TSharedPtr<FJsonValue>>* Values = nullptr;
@@ -127,23 +174,6 @@ static bool ReadNumbers(const TSharedPtr<FJsonValue>& Value, TArray<double>& Num
 	return true;
 }
 
-void FUerlSettings::Read(const TCHAR* Key, FVector& Value)
-{
-	const TSharedPtr<FJsonValue> Found = Find(Key);
-	TArray<double> Numbers;
-	if (!Found.IsValid())
-	{
-		return;
-	}
-	if (ReadNumbers(Found, Numbers) && Numbers.Num() == 3)
-	{
-		Value = FVector(Numbers[0], Numbers[1], Numbers[2]);
-		return;
-	}
-	AddProblem(
-		FString::Printf(TEXT("has '%s' of another type, expected a list of three numbers"), Key));
-}
-
 void FUerlSettings::Read(const TCHAR* Key, TArray<int32>& Value)
 {
 	const TSharedPtr<FJsonValue> Found = Find(Key);
@@ -152,10 +182,16 @@ void FUerlSettings::Read(const TCHAR* Key, TArray<int32>& Value)
 	{
 		return;
 	}
-	if (!ReadNumbers(Found, Numbers))
+	bool bGood = ReadNumbers(Found, Numbers);
+	for (const double Number : Numbers)
+	{
+		bGood &=
+			Number >= MIN_int32 && Number <= MAX_int32 && Number == FMath::FloorToDouble(Number);
+	}
+	if (!bGood)
 	{
 		AddProblem(FString::Printf(
-			TEXT("has '%s' of another type, expected a list of whole numbers"), Key));
+			TEXT("has '%s' of another type, expected a list of whole numbers of 32 bits"), Key));
 		return;
 	}
 	Value.Reset();

@@ -7,10 +7,10 @@
 #include "HAL/ThreadHeartBeat.h"
 #include "Misc/CoreDelegates.h"
 #include "Misc/FileHelper.h"
-#include "RenderingThread.h"
 #include "UerlAgentComponent.h"
 #include "UerlCommit.h"
 #include "UerlConsole.h"
+#include "UerlDebug.h"
 #include "UerlEnv.h"
 #include "UerlLaunch.h"
 #include "UerlPlay.h"
@@ -24,10 +24,8 @@ THIRD_PARTY_INCLUDES_END
 /** Longest sleep before a look at whether the engine wants to exit. */
 static const FTimespan Slice = FTimespan::FromMilliseconds(100.0);
 
-static int64 ToNanoseconds(FTimespan Time)
-{
-	return Time.GetTicks() * 100;
-}
+/** After which a picture is taken to be lost, as with a GPU that has crashed. */
+static const FTimespan LongestReadback = FTimespan::FromMilliseconds(10000.0);
 
 UUerlSimulatorSubsystem::UUerlSimulatorSubsystem() = default;
 UUerlSimulatorSubsystem::~UUerlSimulatorSubsystem() = default;
@@ -234,7 +232,8 @@ bool UUerlSimulatorSubsystem::ReceiveCommand()
 	while (!IsEngineExitRequested())
 	{
 		uerl_received Received;
-		const int64 SliceNs = Launch->bHardLockStep ? ToNanoseconds(Slice) : 0;
+		const int64 SliceNs =
+			Launch->bHardLockStep ? Slice.GetTicks() * ETimespan::NanosecondsPerTick : 0;
 		const int Outcome = uerl_simulator_receive(Segment->GetSimulator(), &Received, SliceNs);
 		if (Outcome == UERL_OK)
 		{
@@ -311,7 +310,7 @@ bool UUerlSimulatorSubsystem::Answer()
 void UUerlSimulatorSubsystem::BeginResult(bool bObserves)
 {
 	Commit = MakeShared<FUerlCommit>(
-		[this, bObserves]
+		[Env = Env, Segment = Segment, bObserves]
 		{
 			if (bObserves)
 			{
@@ -345,6 +344,7 @@ void UUerlSimulatorSubsystem::OnTickEnd(UWorld* World, ELevelTick TickType, floa
 		FinishStep(DeltaSeconds);
 	}
 	Play->FinishTick(DeltaSeconds);
+	UerlDebug::Show(*World);
 }
 
 void UUerlSimulatorSubsystem::FinishStep(float DeltaSeconds)
@@ -373,13 +373,14 @@ void UUerlSimulatorSubsystem::Leave(const FString& Why, bool bLearnerIsGone)
 		State = EState::Idle;
 		return;
 	}
-	if (Commit.IsValid() && !Commit->Wait(FTimespan::Zero()))
-	{
-		FlushRenderingCommands(); // pictures on their way write into the mapping
-		Commit->Wait(Slice);
-	}
+	// Pictures on their way write into the mapping. If the GPU is lost, the result keeps it.
+	const bool bHasLanded = !Commit.IsValid() || Commit->Wait(LongestReadback);
 	Commit.Reset();
-	Segment->Detach();
+	if (bHasLanded)
+	{
+		Segment->Detach();
+	}
+	Segment = MakeShared<FUerlSegment>();
 	bInStep = false;
 	bToldOfWaiting = false;
 	State = EState::Idle;

@@ -79,6 +79,7 @@ public:
 	}
 	virtual bool Attach(FString& OutProblem) override;
 	virtual void ActContinuous_Implementation(const TArray<float>& Values) override;
+	virtual TArray<float> ReadKeys(const APlayerController& Player) const override;
 
 private:
 	UPROPERTY(Transient)

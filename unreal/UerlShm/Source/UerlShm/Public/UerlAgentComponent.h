@@ -8,6 +8,7 @@
 #include "UerlAgentComponent.generated.h"
 
 class FJsonObject;
+class FUerlSettings;
 
 /**
  * Makes an actor an agent: its sensors are what the policy sees, its actuators what it decides.
@@ -54,7 +55,12 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadOnly, Category = "UerlShm")
 	TMap<FName, double> Parameters;
 
-	/** Adds the parts of a UERL agent configuration; problems are added to a list. */
+	/**
+	 * Takes over an entry of "agent_configs": its agent_id, its group, and the parts of
+	 * sensor_configs, actuator_configs, rewarder_configs, terminator_configs and infos_configs.
+	 *
+	 * @param OutProblems  Every unknown key or kind, and every value of another type.
+	 */
 	void Configure(const TSharedRef<FJsonObject>& Config, TArray<FString>& OutProblems);
 
 	/** Calls Attach() of every part; problems, also arrays of one name, are added to a list. */
@@ -98,6 +104,12 @@ public:
 		return End;
 	}
 
+	/** Whether every part has found what it needs. */
+	bool IsAttached() const
+	{
+		return bAttached;
+	}
+
 	/** Every part, in the order of the properties. */
 	TArray<UUerlPart*> GetParts() const;
 
@@ -105,7 +117,7 @@ public:
 
 private:
 	template <typename PartType>
-	void ConfigureParts(const FJsonObject& Config, const TCHAR* Key,
+	void ConfigureParts(FUerlSettings& Settings, const FJsonObject& Config, const TCHAR* Key,
 		TArray<TObjectPtr<PartType>>& Parts, TArray<FString>& OutProblems);
 
 	FTransform StartTransform;
@@ -113,4 +125,5 @@ private:
 	float EpisodeReward = 0.0f;
 	int32 EpisodeSteps = 0;
 	EUerlEnd End = EUerlEnd::GoesOn;
+	bool bAttached = false;
 };

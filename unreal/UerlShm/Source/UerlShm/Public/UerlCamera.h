@@ -6,6 +6,7 @@
 #include "UerlPart.h"
 #include "UerlCamera.generated.h"
 
+class FUerlFrameStack;
 class USceneComponent;
 
 /** What a camera's pixels are. */
@@ -62,11 +63,18 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
 	bool bHidesOwner = true;
 
+	/** Pictures in one observation, the oldest first, in the axis of the channels. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm", meta = (ClampMin = "1"))
+	int32 FrameStackSize = 1;
+
 	virtual void Configure(FUerlSettings& Settings) override;
 	virtual bool Attach(FString& OutProblem) override;
 
-	/** Height, width, channels: bytes, but floats of a depth camera. */
+	/** Height, width, channels of all frames: bytes, but floats of a depth camera. */
 	virtual FUerlArray Describe() const override;
+
+	/** Stacks what BeginFrame() writes. */
+	virtual void BeginObserve(TArrayView<uint8> Row, const FUerlObservation& Observation) override;
 
 	virtual bool IsPicture() const override
 	{
@@ -74,6 +82,10 @@ public:
 	}
 
 protected:
+	/** Writes one picture, now or later; as BeginObserve() of a sensor does. */
+	virtual void BeginFrame(TArrayView<uint8> Frame, const FUerlObservation& Observation);
+
+	/** Of one picture. */
 	int32 GetNumChannels() const
 	{
 		return Picture == EUerlPicture::Color ? 3 : 1;
@@ -82,4 +94,7 @@ protected:
 	/** The component that looks: its transform is the camera's. */
 	UPROPERTY(Transient)
 	TObjectPtr<USceneComponent> Eye;
+
+private:
+	TSharedPtr<FUerlFrameStack> Stack;
 };

@@ -45,9 +45,10 @@ public:
 	virtual bool Attach(FString& OutProblem) override;
 	virtual FUerlArray Describe() const override;
 	virtual void Observe(TArrayView<uint8> Row) override;
-	virtual void BeginObserve(TArrayView<uint8> Row, const FUerlObservation& Observation) override;
 
 protected:
+	virtual void BeginFrame(TArrayView<uint8> Frame, const FUerlObservation& Observation) override;
+
 	/** The target that is read; a capture of our own, drawn when an observation asks for it. */
 	virtual UTextureRenderTarget2D* MakeTarget();
 

@@ -8,6 +8,7 @@
 #include "UerlPart.generated.h"
 
 class AActor;
+class APlayerController;
 class FUerlCommit;
 class FUerlSettings;
 class UUerlAgentComponent;
@@ -166,8 +167,26 @@ public:
 	/** The array's type and shape. */
 	virtual FUerlArray Describe() const PURE_VIRTUAL(UUerlActuator::Describe, return FUerlArray(););
 
+	/** Keeps a row for those who watch, and applies it. */
+	void Apply(TArrayView<const uint8> Row);
+
+	/** The row that was applied last; empty: none yet. */
+	const TArray<uint8>& GetLastAction() const
+	{
+		return LastAction;
+	}
+
 	/** Applies a row, before the world is ticked. */
 	virtual void Act(TArrayView<const uint8> Row) PURE_VIRTUAL(UUerlActuator::Act, );
+
+	/** What the keys that a person holds mean, of Uerl.HumanStart; empty: nothing. */
+	virtual TArray<float> ReadKeys(const APlayerController& Player) const
+	{
+		return TArray<float>();
+	}
+
+private:
+	TArray<uint8> LastAction;
 };
 
 /** Adds to the reward of each step. */

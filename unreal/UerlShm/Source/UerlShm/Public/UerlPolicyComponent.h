@@ -87,6 +87,11 @@ public:
 	/** The policy of an agent; null: it is External. */
 	static UUerlPolicyComponent* Find(const UUerlAgentComponent& Agent);
 
+	/** How many policies have begun to play in this process: when it changes there is a new one. */
+	static int32 GetNumBegun();
+
+	virtual void BeginPlay() override;
+
 	/** Whether the learner decides. */
 	bool IsExternal() const
 	{

@@ -8,8 +8,10 @@
 
 struct FHitResult;
 
-/** A reward for each actor with a tag that the agent touches; what was touched is hidden until the
- * next reset. */
+/**
+ * UERL's "pickup_reward": a reward for each actor with a tag that the agent touches; what was
+ * touched is hidden until the next reset.
+ */
 UCLASS()
 class UERLSHM_API UUerlPickupRewarder : public UUerlRewarder
 {
@@ -26,7 +28,7 @@ public:
 
 	virtual FName GetKind() const override
 	{
-		return TEXT("pickup");
+		return TEXT("pickup_reward");
 	}
 	virtual void Configure(FUerlSettings& Settings) override;
 	virtual bool Attach(FString& OutProblem) override;
@@ -43,16 +45,27 @@ private:
 	int32 NumNew = 0;
 };
 
-/** How much nearer the agent has come to an actor since the last step, in metres. */
+/**
+ * UERL's "target_distance": how much nearer the agent has come to a place, or to an actor, since
+ * the last step.
+ */
 UCLASS()
 class UERLSHM_API UUerlTargetDistanceRewarder : public UUerlRewarder
 {
 	GENERATED_BODY()
 
 public:
-	/** Name or tag of the actor. */
+	/** Name or tag of the actor; empty: TargetLocation. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
 	FName TargetActorName;
+
+	/** The place, in centimetres. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	FVector TargetLocation = FVector(1.0, 0.0, 0.0);
+
+	/** Reward of a centimetre. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	float RewardPerCm = 0.03f;
 
 	virtual FName GetKind() const override
 	{
@@ -72,7 +85,10 @@ private:
 	double LastDistance = 0.0;
 };
 
-/** How far the agent has moved in one direction of the world since the last step, in metres. */
+/**
+ * UERL's "world_direction": how far the agent has moved in one direction of the world since the
+ * last step.
+ */
 UCLASS()
 class UERLSHM_API UUerlDirectionRewarder : public UUerlRewarder
 {
@@ -82,6 +98,10 @@ public:
 	/** The direction; its length does not matter. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
 	FVector Direction = FVector(1.0, 0.0, 0.0);
+
+	/** Reward of a centimetre. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	float RewardPerCm = 0.03f;
 
 	virtual FName GetKind() const override
 	{
@@ -95,20 +115,20 @@ private:
 	FVector LastLocation = FVector::ZeroVector;
 };
 
-/** A reward, mostly a negative one, in each step in which the agent's body hits something. */
+/** UERL's "on_hit_rewarder": a reward, mostly a negative one, for each hit of the agent's body. */
 UCLASS()
 class UERLSHM_API UUerlOnHitRewarder : public UUerlRewarder
 {
 	GENERATED_BODY()
 
 public:
-	/** Reward of a step with a hit. */
+	/** Reward of each hit. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
 	float Value = -10.0f;
 
 	virtual FName GetKind() const override
 	{
-		return TEXT("on_hit");
+		return TEXT("on_hit_rewarder");
 	}
 	virtual void Configure(FUerlSettings& Settings) override;
 	virtual bool Attach(FString& OutProblem) override;
@@ -119,7 +139,7 @@ private:
 	UFUNCTION()
 	void OnHit(AActor* Agent, AActor* Other, FVector NormalImpulse, const FHitResult& Hit);
 
-	bool bWasHit = false;
+	int32 NumHits = 0;
 };
 
 /** A rewarder that a Blueprint writes: override GetReward. */

@@ -35,17 +35,36 @@ protected:
 	TObjectPtr<USceneComponent> Component;
 };
 
-/** Where the component is, in centimetres of the world: x, y, z. */
+/**
+ * Where the component is: x, y, z, in centimetres of the world, or as a share of a room.
+ *
+ * UERL's "location": normalised, each is (location - minimum) / (maximum - minimum), from 0 to 1.
+ */
 UCLASS()
 class UERLSHM_API UUerlLocationSensor : public UUerlFloatsSensor
 {
 	GENERATED_BODY()
 
 public:
+	/** As a share of the room between the two corners. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	bool bNormalise = false;
+
+	/** Corner of the room with the least coordinates, in centimetres. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	FVector MinimumLocation = FVector::ZeroVector;
+
+	/** The opposite corner. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	FVector MaximumLocation = FVector::ZeroVector;
+
 	virtual FName GetKind() const override
 	{
 		return TEXT("location");
 	}
+	virtual void Configure(FUerlSettings& Settings) override;
+	virtual bool Attach(FString& OutProblem) override;
+	virtual FUerlArray Describe() const override;
 
 protected:
 	virtual int32 NumFloats() const override
@@ -55,42 +74,78 @@ protected:
 	virtual void Measure(TArrayView<float> Values) override;
 };
 
-/** How the component is turned, in degrees: pitch, yaw, roll. */
+/**
+ * How the component is turned: sine and cosine of its yaw, or of its pitch, yaw and roll.
+ *
+ * UERL's "rotation": angles have no jump from 360 degrees to 0.
+ */
 UCLASS()
 class UERLSHM_API UUerlRotationSensor : public UUerlFloatsSensor
 {
 	GENERATED_BODY()
 
 public:
+	/** The yaw alone: two floats; else six. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	bool bOnlyZ = true;
+
+	/** From -1 to 1; else (value + 1) / 2, from 0 to 1. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	bool bZeroCentered = false;
+
 	virtual FName GetKind() const override
 	{
 		return TEXT("rotation");
 	}
+	virtual void Configure(FUerlSettings& Settings) override;
+	virtual FUerlArray Describe() const override;
 
 protected:
 	virtual int32 NumFloats() const override
 	{
-		return 3;
+		return bOnlyZ ? 2 : 6;
 	}
 	virtual void Measure(TArrayView<float> Values) override;
 };
 
-/** How fast the component moves, in centimetres a second: x, y, z. */
+/**
+ * How fast the component moves: x, y, z, in centimetres a second, or as a share of a velocity.
+ *
+ * UERL's "velocity_sensor": normalised, each is velocity / maximum, from -1 to 1.
+ */
 UCLASS()
 class UERLSHM_API UUerlVelocitySensor : public UUerlFloatsSensor
 {
 	GENERATED_BODY()
 
 public:
+	/** As a share of MaxVelocity. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	bool bNormalise = true;
+
+	/** From -1 to 1, if normalised; else (value + 1) / 2, from 0 to 1. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	bool bZeroCentered = true;
+
+	/** Faster counts as this, if normalised; in centimetres a second. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	float MaxVelocity = 500.0f;
+
+	/** Take the greatest speed of the pawn's movement component instead, where it has one. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	bool bMaxVelocityFromMovement = true;
+
 	/** Relative to how the component is turned. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
 	bool bLocal = false;
 
 	virtual FName GetKind() const override
 	{
-		return TEXT("velocity");
+		return TEXT("velocity_sensor");
 	}
 	virtual void Configure(FUerlSettings& Settings) override;
+	virtual bool Attach(FString& OutProblem) override;
+	virtual FUerlArray Describe() const override;
 
 protected:
 	virtual int32 NumFloats() const override
@@ -98,6 +153,9 @@ protected:
 		return 3;
 	}
 	virtual void Measure(TArrayView<float> Values) override;
+
+private:
+	double GetMaxVelocity() const;
 };
 
 /** How far an actor is away, in centimetres. */
@@ -129,7 +187,10 @@ protected:
 	TObjectPtr<AActor> Target;
 };
 
-/** Rays in a fan: of each, the distance to what it hits as a share of MaxDistance; 1: nothing. */
+/**
+ * Rays in a fan, or in a grid: of each, the distance to what it hits as a share of MaxDistance; 1:
+ * nothing. Rays are spread evenly from one edge to the other. (UERL's fan is "distance_tracer".)
+ */
 UCLASS()
 class UERLSHM_API UUerlRayFanSensor : public UUerlFloatsSensor
 {

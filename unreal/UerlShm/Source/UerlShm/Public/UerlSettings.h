@@ -30,8 +30,16 @@ public:
 	void Read(const TCHAR* Key, bool& bValue);
 	void Read(const TCHAR* Key, float& Value);
 	void Read(const TCHAR* Key, double& Value);
+
+	/** An object of x, y and z. */
 	void Read(const TCHAR* Key, FVector& Value);
+
+	/** An object of roll, yaw and pitch, in degrees. */
+	void Read(const TCHAR* Key, FRotator& Value);
+
 	void Read(const TCHAR* Key, TArray<FString>& Value);
+
+	/** Whole numbers of 32 bits. */
 	void Read(const TCHAR* Key, TArray<int32>& Value);
 
 	/** A whole number between two others. */
@@ -46,6 +54,7 @@ public:
 private:
 	TSharedPtr<class FJsonValue> Find(const TCHAR* Key);
 	void ReadNumber(const TCHAR* Key, double& Value);
+	void ReadObject(const TCHAR* Key, TArrayView<const TCHAR* const> Names, double* Values);
 
 	TSharedRef<FJsonObject> Json;
 	FString Where;

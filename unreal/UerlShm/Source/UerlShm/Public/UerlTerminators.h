@@ -6,7 +6,9 @@
 #include "UerlPart.h"
 #include "UerlTerminators.generated.h"
 
-/** Cuts an episode off after so many steps. */
+struct FHitResult;
+
+/** UERL's "step_counter": cuts an episode off after so many steps. */
 UCLASS()
 class UERLSHM_API UUerlStepCounterTerminator : public UUerlTerminator
 {
@@ -15,7 +17,7 @@ class UERLSHM_API UUerlStepCounterTerminator : public UUerlTerminator
 public:
 	/** Steps of an episode. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm", meta = (ClampMin = "1"))
-	int32 MaxSteps = 1000;
+	int32 MaxSteps = 2000;
 
 	virtual FName GetKind() const override
 	{
@@ -51,6 +53,52 @@ public:
 private:
 	UPROPERTY(Transient)
 	TObjectPtr<AActor> Volume;
+};
+
+/** UERL's "on_hit_terminator": ends an episode when the agent's body hits something. */
+UCLASS()
+class UERLSHM_API UUerlOnHitTerminator : public UUerlTerminator
+{
+	GENERATED_BODY()
+
+public:
+	virtual FName GetKind() const override
+	{
+		return TEXT("on_hit_terminator");
+	}
+	virtual bool Attach(FString& OutProblem) override;
+	virtual void Reset_Implementation(const FUerlReset& Reset) override;
+	virtual EUerlEnd GetEnd_Implementation() override;
+
+private:
+	UFUNCTION()
+	void OnHit(AActor* Agent, AActor* Other, FVector NormalImpulse, const FHitResult& Hit);
+
+	bool bWasHit = false;
+};
+
+/**
+ * UERL's "actors_finished": ends an episode when no actor of a class is left.
+ *
+ * One that is hidden in the game counts as gone, as what pickup_reward has picked up.
+ */
+UCLASS()
+class UERLSHM_API UUerlActorsFinishedTerminator : public UUerlTerminator
+{
+	GENERATED_BODY()
+
+public:
+	/** The class, with those that derive from it. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "UerlShm")
+	TSubclassOf<AActor> ActorsClass;
+
+	virtual FName GetKind() const override
+	{
+		return TEXT("actors_finished");
+	}
+	virtual void Configure(FUerlSettings& Settings) override;
+	virtual bool Attach(FString& OutProblem) override;
+	virtual EUerlEnd GetEnd_Implementation() override;
 };
 
 /** A terminator that a Blueprint writes: override GetEnd. */
