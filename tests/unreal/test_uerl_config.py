@@ -47,10 +47,11 @@ def test_the_configuration_of_uerls_readme_runs_as_it_is(engine):
         assert np.unique(observation[1].reshape(-1, 3), axis=0).shape[0] > 1  # it turns: a wall
 
 
-def said_of(engine, change):
+def said_of(engine, change, **training):
     """The error that a changed configuration brings."""
     config = readme_config(engine)
     told = uerl.engine_config(config)
+    told["training"] |= training
     change(told["agent_configs"][0])
     command = [str(engine), "CollectApplesMap", *launch_arguments(config.launch_settings)]
     with pytest.raises(UerlError) as caught:
@@ -127,7 +128,8 @@ def test_values_that_will_not_do_are_named(engine):
         for index, (sensor, _) in enumerate(WRONG):
             agent["sensor_configs"].append({"name": f"wrong{index}", **sensor})
 
-    said = said_of(engine, change)
+    said = said_of(engine, change, resolution=[1 << 32, 240])
+    assert "'resolution' of another type, expected a list of whole numbers of 32 bits" in said
     assert "is no character, expected an ACharacter" in said
     assert "empty: no sensor is set" in said
     for _, text in WRONG:
