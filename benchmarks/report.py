@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` measures what is promised here (about 5 minutes), `make bench-full` everything, and
+`make bench` measures what is promised here (about 5 minutes), `make bench-full` everything (11), and
 `make bench-report` writes this page from the runs that are kept in `benchmarks/results`: nothing is
 written by hand.
 
@@ -266,9 +266,12 @@ def page(kept: dict[str, Any], run: Run) -> str:
         "## Larger frames", "16 simulators.", steps(run, "frames", "frame"),
         "## Engines that compute or wait", steps(run, "engines", "num_envs", "step_us", "wait_us"),
         "## What the machine allows",
-        "Processes that do the same work and write the same bytes, but exchange nothing except a "
-        "counter: no messages, liveness, flow control or Python. Where a promise above is missed, "
-        "this is how much of the way is left.",
+        fill(
+            "Processes that do the same work and write the same bytes, but exchange nothing except "
+            "a counter: no messages, liveness, flow control or Python. Where a promise above is "
+            "missed, this is how much of the way is left.",
+            width=100,
+        ),
         bare(run),
         "## Beside endless loops", "16 simulators.", steps(run, "busy", "loops"),
         "## Several envs in one process", steps(run, "rows", "num_envs", "processes"),
