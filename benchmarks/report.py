@@ -23,9 +23,9 @@ Row = dict[str, Any]
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` measures what is promised here (about 5 minutes), `make bench-full` everything (11), and
-`make bench-report` writes this page from the runs that are kept in `benchmarks/results`: nothing is
-written by hand.
+`make bench` measures what is promised here (about 5 minutes), `make bench-full` everything (11),
+and `make bench-report` writes this page from the runs that are kept in `benchmarks/results`:
+nothing is written by hand.
 
 How it is done:
 
