@@ -18,7 +18,6 @@ import uerl_shm
 from command_line import ENVIRONMENT, PROGRAM, kill, start_learner
 from support.probe_pattern import STRIDE
 from uerl_shm.cli import png
-from uerl_shm.cli.colours import kind_of, picture_shape, to_pictures
 from uerl_shm.cli.frames import Frames
 from uerl_shm.cli.mosaic import (
     ALARM,
@@ -31,6 +30,7 @@ from uerl_shm.cli.mosaic import (
     compose,
     text_mask,
 )
+from uerl_shm.pictures import kind_of, picture_shape, to_pictures
 
 
 def decoded(path: Path) -> np.ndarray:

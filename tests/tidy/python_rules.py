@@ -14,13 +14,14 @@ MAX_FUNCTION_LINES = 60
 FLOORS = (
     ("errors",),
     ("_core", "_simulator", "_bin"),
-    ("array_spec", "spec", "spec_*"),
+    ("array_spec", "spec", "spec_*", "pictures"),
     ("segment", "segment_*", "region", "region_*"),
     ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
     ("rollout", "torch"),
     ("vec_env", "vec_*"),
     ("learning_agents", "learning_agents_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*"),
+    ("episode_*",),
     ("__init__",),
     ("cli", "cli.*", "__main__"),
 )

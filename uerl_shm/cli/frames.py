@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uerl_shm import _core
-from uerl_shm.cli.colours import Kind, kind_of, picture_shape, to_pictures
 from uerl_shm.cli.mosaic import Picture, Tile, compose
 from uerl_shm.cli.segments import state_of
 from uerl_shm.errors import SpecError
+from uerl_shm.pictures import Kind, kind_of, picture_shape, to_pictures
 
 TORN_RETRY_S = 2.0  # a slot at rest is found at once, unless the learner is very fast
 
