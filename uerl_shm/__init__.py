@@ -31,6 +31,8 @@ from uerl_shm.vec_env import StepBatch, VecEnv
 
 if TYPE_CHECKING:
     from uerl_shm.env import Env
+    from uerl_shm.episode_renderer import EpisodeRenderer
+    from uerl_shm.episode_views import EpisodeView
     from uerl_shm.host import Simulator
     from uerl_shm.hosted import HostedVectorEnv
     from uerl_shm.region import Region
@@ -41,6 +43,8 @@ __all__ = [
     "ArraySpec",
     "Env",
     "EnvSpec",
+    "EpisodeRenderer",
+    "EpisodeView",
     "GroupSpec",
     "HostedVectorEnv",
     "LayoutMismatch",
@@ -64,7 +68,14 @@ __all__ = [
 registration.register()
 
 # Loaded when first used: `import uerl_shm` stays quick.
-_LATER = {"Env": "env", "HostedVectorEnv": "hosted", "Region": "region", "Simulator": "host"}
+_LATER = {
+    "Env": "env",
+    "EpisodeRenderer": "episode_renderer",
+    "EpisodeView": "episode_views",
+    "HostedVectorEnv": "hosted",
+    "Region": "region",
+    "Simulator": "host",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,10 @@ FLOORS = (
     ("cli", "cli.*", "__main__"),
 )
 # Imported by one file of their own, so that nobody needs them who does not use them.
-FRAMEWORKS = ("torch", "ray", "stable_baselines3", "torchrl", "pettingzoo", "dm_env", "posix_ipc")
+FRAMEWORKS = (
+    *("torch", "ray", "stable_baselines3", "torchrl", "pettingzoo", "dm_env", "posix_ipc"),
+    *("PIL", "imageio_ffmpeg", "tensorboard"),
+)
 
 
 def functions_are_small(tree: Tree) -> Iterator[str]:
