@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from uerl_shm.episode_views import EpisodeView
     from uerl_shm.host import Simulator
     from uerl_shm.hosted import HostedVectorEnv
+    from uerl_shm.recording import record
     from uerl_shm.region import Region
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "UerlError",
     "VecEnv",
     "get_include",
+    "record",
 ]
 
 registration.register()
@@ -75,6 +77,7 @@ _LATER = {
     "HostedVectorEnv": "hosted",
     "Region": "region",
     "Simulator": "host",
+    "record": "recording",
 }
 
 

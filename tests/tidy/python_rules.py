@@ -21,13 +21,16 @@ FLOORS = (
     ("vec_env", "vec_*"),
     ("learning_agents", "learning_agents_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*"),
+    ("minari_data", "recording", "recording_*"),
     ("episode_*",),
+    ("integrations", "integrations.*"),
     ("__init__",),
     ("cli", "cli.*", "__main__"),
 )
 # Imported by one file of their own, so that nobody needs them who does not use them.
 FRAMEWORKS = (
     *("torch", "ray", "stable_baselines3", "torchrl", "pettingzoo", "dm_env", "posix_ipc"),
+    *("h5py", "minari"),
     *("PIL", "imageio_ffmpeg", "tensorboard"),
 )
 
