@@ -1,0 +1,74 @@
+"""RLlib: a `VecEnv` for the env runners of the new API stack.
+
+The only module that imports ray.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium.vector import AutoresetMode, VectorWrapper
+from ray.rllib.env.env_errors import StepFailedRecreateEnvError
+
+from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError
+from uerl_shm.integrations.rows import check_env
+from uerl_shm.vec_env import VecEnv
+
+__all__ = ["RLlibVecEnv"]
+
+
+class RLlibVecEnv(VectorWrapper):
+    """What an RLlib env runner steps: a `VecEnv` that is made again when its simulators are lost.
+
+    ::
+
+        config = (
+            PPOConfig()
+            .environment(RLlibVecEnv, env_config={"simulator": "uerl-sim basic"})
+            .env_runners(
+                gym_env_vectorize_mode="vector_entry_point", num_envs_per_env_runner=8
+            )
+            .fault_tolerance(restart_failed_sub_environments=True)
+        )
+
+    RLlib has no place for rows that no simulator made. So a step waits, unless ``min_valid`` is
+    given, until every simulator that was lost is back; the episodes that were cut off are
+    truncated. When one is lost for good, `StepFailedRecreateEnvError` tells RLlib to make the env
+    anew.
+
+    Args:
+        config: ``"simulator"`` and other arguments of `VecEnv`, but for ``autoreset_mode`` and
+            ``output``. RLlib adds ``"num_envs"``. Observations are copies, because episodes keep
+            them: RLlib stacks them later.
+
+    Raises:
+        SpecError: ``num_envs`` is missing, or as `VecEnv`.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        options = dict(config)
+        if "num_envs" not in options:
+            raise SpecError(
+                "num_envs is missing, expected it from RLlib: give env_runners() the option "
+                'gym_env_vectorize_mode="vector_entry_point"'
+            )
+        options = {"min_valid": options["num_envs"], "copy": True, **options}
+        simulator = options.pop("simulator", None)
+        env = VecEnv(simulator, options.pop("num_envs"), **options)
+        try:
+            check_env(env, AutoresetMode.NEXT_STEP, "numpy", type(self).__name__)
+        except SpecError:
+            env.close()
+            raise
+        super().__init__(env)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Make one step.
+
+        Raises:
+            StepFailedRecreateEnvError: Simulators were lost for good.
+        """
+        try:
+            return self.env.step(actions)
+        except (SimulatorLost, SegmentCorrupt) as error:
+            raise StepFailedRecreateEnvError(str(error)) from error
