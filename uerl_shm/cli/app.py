@@ -9,7 +9,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from uerl_shm.cli import bench, check, clean, describe, doctor, ls, probe, top, train, tune, view
+from uerl_shm.cli import (
+    bench,
+    check,
+    clean,
+    describe,
+    doctor,
+    ls,
+    probe,
+    replay,
+    top,
+    train,
+    tune,
+    view,
+)
 from uerl_shm.cli import inspect as inspect_segment
 from uerl_shm.cli.output import BAD_EXIT, ERROR_EXIT, warn
 from uerl_shm.errors import UerlError
@@ -103,6 +116,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "top": top.top,
     "view": view.view,
     "probe": probe.probe,
+    "replay": replay.replay,
     "clean": clean.clean,
     "doctor": doctor.doctor,
 }
