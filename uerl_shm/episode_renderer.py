@@ -211,8 +211,8 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Reset as the env does; episodes begin in the rows that are reset."""
+        mask = (options or {}).get("reset_mask")  # which Gymnasium's own envs take out
         observation, info = self.env.reset(seed=seed, options=options)
-        mask = (options or {}).get("reset_mask")
         batch = _Batch(observation, None, None, None, info)
         is_reset = [self._was_reset(track, mask) for track in self._tracks]
         if is_reset[0]:
@@ -220,7 +220,8 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         for track, reset in zip(self._tracks, is_reset, strict=True):
             if reset:
                 track.begin()
-        self._record(batch, begins=is_reset[0])
+        if is_reset[0]:
+            self._record(batch, begins=True)
         return observation, info
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:

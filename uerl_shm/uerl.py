@@ -156,6 +156,6 @@ def _not_carried_over(config: UEEnvConfig) -> Iterator[str]:
             )
     if config.episode_renderer_config is not None:
         yield (
-            "episode_renderer_config makes no video here, expected None: use `uerl-shm view`, or "
-            "render_mode='rgb_array' with a wrapper of Gymnasium"
+            "episode_renderer_config makes no video by itself, expected "
+            "EpisodeRenderer.of_uerl(env, config) around the env (docs/howto/watching.md)"
         )

@@ -247,7 +247,10 @@ def test_hooks_of_python_classes_and_videos_are_said_to_do_nothing(made):
         uerl.vec_env(whole)
     whole = config(agent(), executable_path="game")
     whole.episode_renderer_config = uerl.EpisodeRendererConfig([])
-    with pytest.warns(UserWarning, match=r"^episode_renderer_config makes no video"):
+    with pytest.warns(
+        UserWarning,
+        match=r"^episode_renderer_config makes no video by itself",
+    ):
         uerl.vec_env(whole)
     assert len(made) == 2
 
