@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from uerl_shm.vec_env import VecEnv
 
 
+_ARRAYS = ("observation", "action", "reward", "terminated", "truncated", "valid")
+
+
 class Rollout:
     """What ``VecEnv.rollout(T)`` records while it is open; step the env as usual inside it.
 
@@ -17,6 +20,8 @@ class Rollout:
     stacked or copied. With fewer slots they are recorded in arrays of their own (counted in
     ``stats()["copied_batches"]``). Either way they stay as they are for as long as one of them, or
     this object, is referenced. Where a spec has several groups, each attribute is a dict by group.
+    With a GPU as ``device`` the arrays are moved there at the end of the ``with`` block, each in
+    one copy.
 
     Attributes:
         observation: Shape ``(T, rows, *spec.shape)``, or a dict of them: what step t acted on.
@@ -40,7 +45,7 @@ class Rollout:
         env._core.begin_rollout(self.num_steps)
         arrays = env._core.rollout_arrays()
         groups = env._spec.groups
-        convert = env._convert
+        convert = env._output.array
         self.in_segment: bool = arrays["in_segment"]
         self.observation = _by_group(groups, "observation", arrays["observation"], convert)
         self.action = _by_group(groups, "action", arrays["action"], convert)
@@ -54,6 +59,9 @@ class Rollout:
     def __exit__(self, *exception: object) -> None:
         self.num_steps = self._env._core.rollout_done()
         self._env._core.end_rollout()
+        arrays = {key: getattr(self, key) for key in _ARRAYS}
+        for key, moved in self._env._output.moved(arrays).items():
+            setattr(self, key, moved)
 
     @property
     def next_observation(self) -> Any:

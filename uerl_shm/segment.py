@@ -10,7 +10,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,25 @@ def groups_of(spec: EnvSpec) -> list[tuple[str, int]]:
     return [(group.name, group.agents) for group in spec.groups]
 
 
-def fields_of(spec: EnvSpec, autoreset_mode: str) -> list[Field]:
-    """Return the segment's fields. Final fields exist in ``"SameStep"`` only."""
+def fields_of(spec: EnvSpec, autoreset_mode: str, annotations: Sequence[str] = ()) -> list[Field]:
+    """Return the segment's fields. Final fields exist in ``"SameStep"`` only.
+
+    Args:
+        spec: Of the simulators.
+        autoreset_mode: Value of gymnasium's enum.
+        annotations: Names of float32 numbers of each row, which the learner writes for people who
+            watch.
+    """
     fields: list[Field] = []
     for number, group in enumerate(spec.groups):
         fields += _fields_of_group(number, group, final=autoreset_mode == "SameStep")
     parameter = _core.ROLES["parameter"]
     for name in spec.parameters:
         fields.append((0, parameter, f"parameter/{name}", np.dtype("float64"), ()))
+    annotation = _core.ROLES["annotation"]
+    for number in range(len(spec.groups)):
+        for name in annotations:
+            fields.append((number, annotation, f"annotation/{name}", np.dtype("float32"), ()))
     return fields
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,9 +18,12 @@ from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError, StepTimeou
 from uerl_shm.keeper import Keeper, Patience
 from uerl_shm.launcher import Simulator
 from uerl_shm.options import Access, checked_choice, checked_seconds, reset_mask_of, seeds_of
+from uerl_shm.output import Output
+from uerl_shm.parts import EnvPart, split
 from uerl_shm.rollout import Rollout
 from uerl_shm.simulators import Simulators
 from uerl_shm.spec import EnvSpec
+from uerl_shm.vec_looking import Looking
 from uerl_shm.vec_making import (
     Closed,
     Isolation,
@@ -29,9 +32,9 @@ from uerl_shm.vec_making import (
     checked_autoreset_mode,
     checked_choices,
     checked_name,
-    converters,
     create_core,
     create_launcher,
+    output_of,
     space_of,
     spec_from,
 )
@@ -52,7 +55,7 @@ class StepBatch(NamedTuple):
     env_ids: np.ndarray
 
 
-class VecEnv(VectorEnv):
+class VecEnv(Looking, VectorEnv):
     """Steps many simulators that write their rows straight into one batch in shared memory.
 
     A `gymnasium.vector.VectorEnv`. Observations and info arrays are read-only views of the segment
@@ -77,7 +80,8 @@ class VecEnv(VectorEnv):
         autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, or gymnasium's enum.
         output: ``"numpy"`` (rewards float64) or ``"torch"`` (tensors over the same memory, rewards
             float32).
-        device: For ``output="torch"``; tensors are moved to it.
+        device: For ``output="torch"``. On a GPU every batch is copied to it, on a stream of the
+            env's own that the caller's stream waits for (docs/howto/gpu.md).
         copy: Return plain copies instead of views.
         render_mode: None or ``"rgb_array"``.
         timeout_s: Longest wait of `step`, `recv` and `reset`, in seconds.
@@ -103,6 +107,12 @@ class VecEnv(VectorEnv):
             and raises `SimulatorLost` when none is under way.
         engine: What the engine is told, as JSON: agents to spawn, frame rate, and what else its
             plugin reads (docs/howto/unreal.md). It stands in the segment's text.
+        annotations: Names of numbers that `annotate` writes, such as ``["value"]``.
+        pin_memory: Page-lock the segment, so that copies to a GPU do not wait; None: if ``device``
+            is one. A batch that is dropped is not overwritten before the current stream has done
+            what it was given until then.
+        fixed_tensors: On a GPU: every batch goes into the same tensors, as CUDA graphs need; the
+            next `step` overwrites them.
 
     Raises:
         SpecError: An argument or the spec is wrong.
@@ -140,6 +150,9 @@ class VecEnv(VectorEnv):
         kill_after_s: float = 60.0,
         min_valid: int = 1,
         engine: Mapping[str, Any] | None = None,
+        annotations: Sequence[str] = (),
+        pin_memory: bool | None = None,
+        fixed_tensors: bool = False,
     ) -> None:
         self._core: Any = Unborn()
         self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
@@ -151,7 +164,8 @@ class VecEnv(VectorEnv):
         self._spec = spec_from(spec, simulator, environ, cwd, patience_s, run_as_user)
         self._rows = Rows(self._spec, num_envs, envs_per_simulator)
         self._introduce(num_envs, render_mode)
-        self._convert, self._convert_batch = converters(output, device)
+        self._output = output_of(output, device, pin_memory, fixed_tensors)
+        self._batch, self._to_host = self._output.batch, self._output.to_host
         launcher = create_launcher(
             simulator, self.segment_name, self._rows,
             environ=environ, cwd=cwd, log_dir=log_dir, run_as_user=run_as_user)  # fmt: skip
@@ -161,11 +175,17 @@ class VecEnv(VectorEnv):
         self._core = create_core(
             self._spec, self._rows, access, isolation, name=self.segment_name, slots=slots,
             autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy,
-            engine=engine)  # fmt: skip
+            engine=engine, annotations=annotations)  # fmt: skip
         self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, keeper)
-        self._finalizer = weakref.finalize(self, _close, self._core, self._simulators)
+        self._finalizer = weakref.finalize(self, _close, self._core, self._simulators, self._output)
+        self._start(parameters or {}, patience_s, max_parallel_starts)
+
+    def _start(
+        self, parameters: Mapping[str, float], patience_s: float, max_parallel_starts: int | None
+    ) -> None:
         try:
-            self._set_parameters({**self._spec.parameters, **(parameters or {})})
+            self._output.attach(self._core)
+            self._set_parameters({**self._spec.parameters, **parameters})
             self._simulators.start(patience_s, max_parallel_starts)
         except BaseException:
             self.close()
@@ -233,7 +253,9 @@ class VecEnv(VectorEnv):
             SimulatorLost: A simulator ended; the message shows its exit status and last lines.
         """
         try:
-            return self._convert_batch(  # type: ignore[no-any-return]
+            if self._to_host is not None:
+                actions = self._to_host(actions)
+            return self._batch(  # type: ignore[no-any-return]
                 self._core.step(actions, self._timeout_s)
             )
         except _PEER_ERRORS as error:
@@ -247,6 +269,8 @@ class VecEnv(VectorEnv):
             env_ids: Ints, shape ``(n,)``, whole simulators; None: all.
         """
         ids = None if env_ids is None else np.asarray(env_ids, np.int64)
+        if self._to_host is not None:
+            actions = self._to_host(actions)
         self._core.send(actions, ids)
 
     def recv(
@@ -275,7 +299,7 @@ class VecEnv(VectorEnv):
             batch = self._core.recv(min_envs, max_envs, wait_s)
         except _PEER_ERRORS as error:
             raise self._simulators.explained(error) from None
-        observation, reward, terminated, truncated, info = self._convert_batch(batch[:5])
+        observation, reward, terminated, truncated, info = self._batch(batch[:5])
         return StepBatch(observation, reward, terminated, truncated, info, batch[5])
 
     def reset(
@@ -312,7 +336,7 @@ class VecEnv(VectorEnv):
             result = self._core.reset(mask, seeds, text.encode(), self._timeout_s)
         except _PEER_ERRORS as error:
             raise self._simulators.explained(error) from None
-        observation, info = self._convert_batch(result)
+        observation, info = self._batch(result)
         if not mask.all():
             self._mask_infos(info, mask.astype(bool))
         return observation, info
@@ -326,36 +350,16 @@ class VecEnv(VectorEnv):
             told = ("_valid", "_lost")  # of every row, reset or not
             own.update({key: rows for key in own if key.startswith("_") and key not in told})
 
+    def split(self, num_parts: int) -> list[EnvPart]:
+        """Return parts of the rows that are stepped in turn; see `EnvPart`."""
+        return split(self, num_parts)
+
     def rollout(self, num_steps: int) -> Rollout:
         """Record the next ``num_steps`` steps as [T, rows, ...] arrays; see `Rollout`."""
         return Rollout(self, num_steps)
 
     def _current(self) -> Any:
-        return self._convert_batch(self._core.current())
-
-    # Looking ------------------------------------------------------------------------------------
-
-    def render(self) -> tuple[np.ndarray, ...]:
-        """Return each world's last picture: ``(height, width, 3)`` uint8 arrays of their own."""
-        name = self._spec.render
-        if self.render_mode is None or name is None:
-            raise SpecError("render() without a render mode, expected render_mode='rgb_array'")
-        group = self._spec.groups[0]
-        observation = self._core.current()[0]
-        if len(self._spec.groups) > 1:
-            observation = observation[group.name]
-        pictures = observation[name] if len(group.observation) > 1 else observation
-        if pictures.shape[-1] == 1:
-            pictures = np.repeat(pictures, 3, axis=-1)
-        return tuple(np.array(picture) for picture in pictures)
-
-    def stats(self) -> dict[str, Any]:
-        """Return counters since the start.
-
-        steps (rows delivered), batches, copied_batches, gathered_rows, copied_rows, superseded,
-        discarded, violations, late, lost, wait_s (seconds of waiting), held_slots, segment_bytes.
-        """
-        return {**self._core.stats(), "segment_bytes": self._core.segment_bytes}
+        return self._batch(self._core.current())
 
     # Ending -------------------------------------------------------------------------------------
 
@@ -372,6 +376,7 @@ class VecEnv(VectorEnv):
         )
 
 
-def _close(core: Any, simulators: Simulators) -> None:
+def _close(core: Any, simulators: Simulators, output: Output) -> None:
+    output.close()
     core.close()
     simulators.close()

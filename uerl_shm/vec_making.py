@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ from gymnasium.vector.utils import batch_space
 
 from uerl_shm import _core
 from uerl_shm import segment as segments
+from uerl_shm import spec_checks as checks
 from uerl_shm.errors import SpecError
 from uerl_shm.keeper import Keeper
 from uerl_shm.launcher import Launcher, Simulator, describe
 from uerl_shm.options import Access, checked_choice, checked_count, checked_seconds
+from uerl_shm.output import Output
 from uerl_shm.spec import EnvSpec
 
 
@@ -140,6 +142,7 @@ def create_core(
     torch: bool,
     copy: bool,
     engine: Mapping[str, Any] | None,
+    annotations: Sequence[str],
 ) -> Any:
     """Create the segment; return the learner that owns it.
 
@@ -161,7 +164,7 @@ def create_core(
         autoreset_mode=segments.AUTORESET_MODES[mode],
         message_bytes=spec.message_bytes,
         groups=segments.groups_of(spec),
-        fields=segments.fields_of(spec, mode),
+        fields=segments.fields_of(spec, mode, checked_annotations(annotations)),
         text=segments.text_of(spec, launch, engine),
         action_checks=segments.action_checks_of(spec),
         wide_rewards=not torch,
@@ -174,19 +177,29 @@ def create_core(
     )
 
 
-def converters(output: str, device: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Return what turns one array, and one batch, into the caller's kind."""
+def output_of(output: str, device: Any, pin_memory: bool | None, fixed_tensors: bool) -> Output:
+    """Return what turns batches into the caller's kind of arrays."""
     if output == "numpy":
-        if device is not None:
-            raise SpecError(f"device {device!r} with output='numpy', expected output='torch'")
-        return _same, _same
-    from uerl_shm import torch as torch_output
+        for what, value in (
+            ("device", device), ("pin_memory", pin_memory), ("fixed_tensors", fixed_tensors)
+        ):  # fmt: skip
+            if value:
+                raise SpecError(f"{what} {value!r} with output='numpy', expected output='torch'")
+        return Output()
+    from uerl_shm.torch import TorchOutput
 
-    return torch_output.converters(device)
+    return TorchOutput(device, pin_memory, fixed_tensors)
 
 
-def _same(value: Any) -> Any:
-    return value
+def checked_annotations(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of annotations that fit, each once."""
+    if isinstance(names, str):
+        raise SpecError(f"annotations {names!r}, expected a list of names")
+    for name in names:
+        checks.checked_name("annotation", name, "annotation/")
+    if len(set(names)) < len(names):
+        raise SpecError(f"annotations {list(names)}, expected each name once")
+    return tuple(names)
 
 
 class Unborn:

@@ -19,6 +19,7 @@ class Guard {
         if (batches.learner_.closed())
             throw Error(UERL_E_CLOSED, "the env is closed, expected an open one: make a new one");
         batches.learner_.check_whole(false);
+        batches.lease_events_->poll();
         batches.busy_ = true;
     }
     ~Guard() { batches_.busy_ = false; }
@@ -30,10 +31,6 @@ class Guard {
 };
 
 namespace {
-
-int64_t nanoseconds(double seconds) {
-    return seconds < 0 || seconds > 9e9 ? -1 : static_cast<int64_t>(seconds * 1e9);
-}
 
 std::vector<std::vector<FieldView>> by_group(const uerl_segment& segment, uint32_t role) {
     std::vector<std::vector<FieldView>> groups(segment.header.num_groups);
@@ -180,80 +177,6 @@ void Batches::send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
     tell_events();
 }
 
-// Waiting -----------------------------------------------------------------------------------------
-
-void Batches::throw_timeout(uint32_t need, double timeout_s) {
-    const std::vector<uint32_t> silent = learner_.silent_lanes();
-    std::string names;
-    for (size_t i = 0; i < silent.size() && i < 8; i++)
-        names += (i == 0 ? "" : ", ") + std::to_string(silent[i]);
-    throw Error(
-        UERL_E_TIMEOUT,
-        std::to_string(learner_.num_ready()) + " of " + std::to_string(need) +
-            " simulators answered in " + py::str(py::float_(timeout_s)).cast<std::string>() +
-            " s, silent: lane " + names + (silent.size() > 8 ? ", ..." : "") +
-            ": nothing is lost, call recv() to go on waiting, or reset() to give the step up",
-        silent);
-}
-
-void Batches::wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s) {
-    int64_t paused_ns = learner_.paused_ns();
-    for (int64_t slice_ns = 0;;) {
-        slice_ns =
-            uerl_wait_next_slice(slice_ns, std::min(deadline_ns, learner_.next_deadline_ns()));
-        if (slice_ns > 0) {
-            const py::gil_scoped_release released;  // others run while simulators work
-            learner_.sleep_slice(need, slice_ns);
-        }
-        if (learner_.num_ready() >= need) return;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        learner_.check_failures();
-        if (learner_.num_ready() >= need) return;
-        // A pause of our own puts off both deadlines, so that late comes before timed out.
-        if (deadline_ns != INT64_MAX) deadline_ns += learner_.paused_ns() - paused_ns;
-        paused_ns = learner_.paused_ns();
-        if (uerl_now_ns() >= deadline_ns) throw_timeout(need, timeout_s);
-    }
-}
-
-// The lock is released only to sleep: giving it up beside a busy Python thread costs milliseconds.
-void Batches::wait(uint32_t need, double timeout_s) {
-    if (learner_.num_ready() < need) {
-        const int64_t start_ns = uerl_now_ns();
-        const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));
-        if (timeout_s == 0.0 || !learner_.wait_busy(need, deadline_ns))
-            wait_asleep(need, deadline_ns, timeout_s);
-        learner_.add_wait_ns(static_cast<uint64_t>(uerl_now_ns() - start_ns));
-    }
-    learner_.check_whole(false);
-    learner_.check_failed_ready();
-    tell_events();
-}
-
-// What happened to simulators, told where nothing is half done.
-void Batches::tell_events() {
-    while (learner_.has_events()) {
-        const Event event = learner_.first_event();
-        on_event_(event.lane, static_cast<uint32_t>(event.change), event.text);
-        learner_.forget_first_event();  // told: what raises is told again
-    }
-}
-
-bool Batches::has_enough_rows() const {
-    return !learner_.any_filled() || learner_.num_rows_served() >= options_.min_valid;
-}
-
-void Batches::need_enough_rows() {
-    while (!has_enough_rows()) {
-        on_event_(-1, 0,
-                  std::to_string(learner_.num_rows_served()) +
-                      " rows have a living simulator, expected at least min_valid=" +
-                      std::to_string(options_.min_valid));
-        learner_.look_for_returns();
-        tell_events();
-    }
-}
-
 // Calls -------------------------------------------------------------------------------------------
 
 py::tuple Batches::step(py::handle actions, double timeout_s) {
@@ -312,6 +235,57 @@ py::tuple Batches::recv(std::optional<int64_t> min_ids, std::optional<int64_t> m
     });
 }
 
+std::vector<uint32_t> Batches::part_of(uint32_t first_lane, uint32_t num_lanes) const {
+    if (num_lanes < 1 || first_lane >= learner_.num_lanes() ||
+        num_lanes > learner_.num_lanes() - first_lane)
+        throw Error(UERL_E_INVALID, "part of " + std::to_string(num_lanes) + " simulators from " +
+                                        std::to_string(first_lane) + ", expected some of " +
+                                        std::to_string(learner_.num_lanes()));
+    if (rollout_)
+        throw Error(UERL_E_INVALID,
+                    "a part of the rows within a rollout, expected all: end the rollout first");
+    std::vector<uint32_t> lanes(num_lanes);
+    std::iota(lanes.begin(), lanes.end(), first_lane);
+    return lanes;
+}
+
+void Batches::send_part(py::handle actions, uint32_t first_lane, uint32_t num_lanes) {
+    translated([&] {
+        const Guard guard(*this);
+        send_lanes(actions, part_of(first_lane, num_lanes), {});
+    });
+}
+
+py::tuple Batches::recv_part(uint32_t first_lane, uint32_t num_lanes, double timeout_s) {
+    return translated([&] {
+        const Guard guard(*this);
+        const std::vector<uint32_t> lanes = part_of(first_lane, num_lanes);
+        for (const uint32_t lane : lanes)
+            if (!learner_.pending(lane))
+                throw Error(UERL_E_INVALID,
+                            "recv() of lane " + std::to_string(lane) +
+                                ", which is idle, expected send() first",
+                            {lane});
+        wait_for(lanes, timeout_s);
+        return take_and_deliver(lanes, true);
+    });
+}
+
+void Batches::annotate(uint32_t field, const py::array& values) {
+    translated([&] {
+        const Guard guard(*this);
+        const uerl_segment& segment = learner_.segment();
+        const uerl_field& found = segment.fields[field];
+        const uint32_t rows = learner_.rows_per_lane(found.group);
+        const auto* source = static_cast<const uint8_t*>(values.data());
+        for (const uint32_t lane : all_lanes_) {
+            std::memcpy(uerl_segment_row(&segment, field, learner_.lane(lane).slot, lane * rows),
+                        source, rows * found.row_stride);
+            source += rows * found.row_stride;
+        }
+    });
+}
+
 void Batches::begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                           const std::string& options, double timeout_s) {
     if (rollout_)
@@ -320,7 +294,7 @@ void Batches::begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<in
                     "first");
     const std::vector<uint8_t> wanted(mask.data(), mask.data() + mask.size());
     const std::vector<int64_t> all_seeds(seeds.data(), seeds.data() + seeds.size());
-    const int64_t deadline_ns = uerl_deadline_ns(nanoseconds(timeout_s));
+    const int64_t deadline_ns = deadline_after(timeout_s);
     while (!learner_.resettable(wanted)) {
         const uint32_t ready = learner_.num_ready();
         {

@@ -36,6 +36,8 @@ struct Rollout {
     std::vector<py::array> observation, action;  // of each field, [T, rows, ...]; own or views
 };
 
+int64_t deadline_after(double timeout_s);  // INT64_MAX where it is negative or for ever
+
 class Batches {
   public:
     // on_event: called with (lane, change, text) for each Event, and with (-1, 0, text) where too
@@ -49,6 +51,9 @@ class Batches {
     void send(py::handle actions, const std::optional<py::array_t<int64_t>>& ids);
     py::tuple recv(std::optional<int64_t> min_ids, std::optional<int64_t> max_ids,
                    double timeout_s);
+    // The same of some lanes, in this order, whatever the others do.
+    void send_part(py::handle actions, uint32_t first_lane, uint32_t num_lanes);
+    py::tuple recv_part(uint32_t first_lane, uint32_t num_lanes, double timeout_s);
     py::tuple reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                     const std::string& options, double timeout_s);
     // Sends the resets alone; recv() brings their rows.
@@ -59,6 +64,11 @@ class Batches {
     void recv_skip(double timeout_s);
     // (observation, info) of the last rows of every lane, without a command.
     py::object current();
+
+    // Writes an annotation of every row's last observation, for people who watch.
+    void annotate(uint32_t field, const py::array& values);
+
+    LeaseEvents& lease_events() { return *lease_events_; }
 
     void begin_rollout(uint32_t num_steps);
     py::dict rollout_arrays();
@@ -78,6 +88,8 @@ class Batches {
     void begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<int64_t>& seeds,
                      const std::string& options, double timeout_s);
     void wait(uint32_t need, double timeout_s);
+    std::vector<uint32_t> part_of(uint32_t first_lane, uint32_t num_lanes) const;
+    void wait_for(const std::vector<uint32_t>& lanes, double timeout_s);
     void wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s);
     [[noreturn]] void throw_timeout(uint32_t need, double timeout_s);
     void warn_of_copies();
@@ -109,6 +121,7 @@ class Batches {
     void make_rollout_arrays(uint32_t num_steps);
 
     Learner learner_;
+    std::shared_ptr<LeaseEvents> lease_events_ = std::make_shared<LeaseEvents>();
     BatchOptions options_;
     uint32_t num_groups_;
     std::vector<std::string> group_names_;

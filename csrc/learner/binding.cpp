@@ -114,8 +114,8 @@ py::list fields_as_dicts(const uerl_segment& segment) {
     return list;
 }
 
-void define_learner(py::module_& module) {
-    py::class_<Batches>(module, "Learner")
+void define_steps(py::class_<Batches>& learner) {
+    learner
         .def(py::init(&make_learner), py::kw_only(), "name"_a, "mode"_a, "gid"_a, "num_lanes"_a,
              "envs_per_lane"_a, "slots"_a, "autoreset_mode"_a, "message_bytes"_a, "groups"_a,
              "fields"_a, "text"_a, "action_checks"_a, "wide_rewards"_a, "writable"_a, "copy"_a,
@@ -124,12 +124,26 @@ void define_learner(py::module_& module) {
         .def("step", &Batches::step, "actions"_a, "timeout_s"_a)
         .def("send", &Batches::send, "actions"_a, "env_ids"_a)
         .def("recv", &Batches::recv, "min_envs"_a, "max_envs"_a, "timeout_s"_a)
+        .def("send_part", &Batches::send_part, "actions"_a, "first_lane"_a, "num_lanes"_a)
+        .def("recv_part", &Batches::recv_part, "first_lane"_a, "num_lanes"_a, "timeout_s"_a)
+        .def("annotate", &Batches::annotate, "field"_a, "values"_a)
+        .def(
+            "set_lease_event",
+            [](Batches& self, py::object make) { self.lease_events().set(std::move(make)); },
+            "make"_a)
+        .def("settle_leases", [](Batches& self) { self.lease_events().settle(); })
+        .def("num_unsettled", [](Batches& self) { return self.lease_events().num_waiting(); })
         .def("reset", &Batches::reset, "mask"_a, "seeds"_a, "options"_a, "timeout_s"_a)
         .def("send_reset", &Batches::send_reset, "mask"_a, "seeds"_a, "options"_a, "timeout_s"_a)
         .def("send_skip", &Batches::send_skip)
         .def("recv_skip", &Batches::recv_skip, "timeout_s"_a)
-        .def("current", &Batches::current)
-        .def("begin_rollout", &Batches::begin_rollout, "num_steps"_a)
+        .def("current", &Batches::current);
+}
+
+void define_learner(py::module_& module) {
+    py::class_<Batches> learner(module, "Learner");
+    define_steps(learner);
+    learner.def("begin_rollout", &Batches::begin_rollout, "num_steps"_a)
         .def("rollout_arrays", &Batches::rollout_arrays)
         .def("rollout_done", &Batches::rollout_done)
         .def("end_rollout", &Batches::end_rollout)

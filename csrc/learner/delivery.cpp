@@ -210,7 +210,7 @@ py::object Batches::lease_of(const std::vector<Run>& runs, uint64_t num_rows_in_
         learner_.stats.gathered_rows += num_rows_in_all;
         return py::none();
     }
-    if (learner_.can_lease(runs[0])) return make_lease(learner_.memory(), runs);
+    if (learner_.can_lease(runs[0])) return make_lease(learner_.memory(), lease_events_, runs);
     warn_of_copies();
     learner_.stats.copied_batches++;
     return py::none();

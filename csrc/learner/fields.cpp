@@ -2,21 +2,26 @@
 #include "fields.hpp"
 
 #include <cstring>
+#include <iterator>
 
 namespace uerl {
 
 namespace {
 
-struct Lease {
-    std::shared_ptr<Memory> memory;
-    std::vector<Run> runs;
+// What a capsule holds.
+struct Held {
+    Lease lease;
+    std::shared_ptr<LeaseEvents> events;
 };
 
+void release(const Lease& lease) {
+    for (const Run& run : lease.runs)
+        lease.memory->slots.release(run.slot, run.first_lane, run.num_lanes);
+}
+
 void end_lease(void* pointer) {
-    const Lease* lease = static_cast<Lease*>(pointer);
-    for (const Run& run : lease->runs)
-        lease->memory->slots.release(run.slot, run.first_lane, run.num_lanes);
-    delete lease;
+    const std::unique_ptr<Held> held(static_cast<Held*>(pointer));
+    held->events->end(std::move(held->lease));
 }
 
 constexpr uint32_t kLastDtype = UERL_DTYPE_COMPLEX128;
@@ -94,12 +99,65 @@ py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape,
     return array;
 }
 
-py::capsule make_lease(std::shared_ptr<Memory> memory, std::vector<Run> runs) {
-    auto lease = std::make_unique<Lease>(Lease{std::move(memory), std::move(runs)});
-    for (const Run& run : lease->runs)
-        lease->memory->slots.hold(run.slot, run.first_lane, run.num_lanes);
-    py::capsule capsule(lease.get(), &end_lease);
-    lease.release();
+void LeaseEvents::end(Lease lease) {
+    if (make_.is_none()) {
+        release(lease);
+        return;
+    }
+    const py::error_scope scope;  // leases also end while an error is under way
+    py::object event = py::none();
+    try {
+        event = make_();
+    } catch (py::error_already_set& error) {
+        error.discard_as_unraisable("the end of a batch");  // its memory stays held, to be safe
+    }
+    waiting_.push_back({std::move(event), std::move(lease)});
+}
+
+// Asking runs Python, and so may end other leases, which are added to waiting_ meanwhile.
+void LeaseEvents::poll() {
+    if (waiting_.empty()) return;
+    std::vector<Waiting> asked;
+    asked.swap(waiting_);
+    size_t next = 0;
+    try {
+        for (; next < asked.size(); next++) {
+            Waiting& one = asked[next];
+            if (!one.event.is_none() && one.event.attr("query")().cast<bool>())
+                release(one.lease);
+            else
+                waiting_.push_back(std::move(one));
+        }
+    } catch (...) {
+        std::move(asked.begin() + static_cast<ptrdiff_t>(next), asked.end(),
+                  std::back_inserter(waiting_));
+        throw;
+    }
+}
+
+void LeaseEvents::settle() {
+    make_ = py::none();
+    std::vector<Waiting> last;
+    last.swap(waiting_);
+    const py::error_scope scope;
+    for (const Waiting& one : last) {
+        try {
+            if (!one.event.is_none()) one.event.attr("synchronize")();
+        } catch (py::error_already_set& error) {
+            error.discard_as_unraisable("waiting for copies of a batch");
+        }
+        release(one.lease);
+    }
+}
+
+py::capsule make_lease(std::shared_ptr<Memory> memory, std::shared_ptr<LeaseEvents> events,
+                       std::vector<Run> runs) {
+    auto held =
+        std::make_unique<Held>(Held{{std::move(memory), std::move(runs)}, std::move(events)});
+    for (const Run& run : held->lease.runs)
+        held->lease.memory->slots.hold(run.slot, run.first_lane, run.num_lanes);
+    py::capsule capsule(held.get(), &end_lease);
+    held.release();
     return capsule;
 }
 

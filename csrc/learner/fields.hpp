@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,41 @@ py::array new_array(const py::dtype& dtype, py::ssize_t count);
 py::array view_of(const FieldView& field, const std::vector<py::ssize_t>& shape, uint8_t* data,
                   const py::object& base, bool writable);
 
-// What a batch's arrays have as base: the slots are free again when it dies.
-py::capsule make_lease(std::shared_ptr<Memory> memory, std::vector<Run> runs);
+// What a batch's arrays have as base: the slots are free again when it dies, and, where a GPU
+// copies from them on its own time, when it has read them.
+struct Lease {
+    std::shared_ptr<Memory> memory;
+    std::vector<Run> runs;
+};
+
+// Who may still read the memory of leases that ended. Needs Python's interpreter lock throughout.
+class LeaseEvents {
+  public:
+    LeaseEvents() = default;
+    ~LeaseEvents() { settle(); }
+    LeaseEvents(const LeaseEvents&) = delete;
+    LeaseEvents& operator=(const LeaseEvents&) = delete;
+
+    // make: called as a lease ends; returns what has query(), true when everything that was
+    // submitted before is done, and synchronize(), which waits for it. None: leases end at once.
+    void set(py::object make) { make_ = std::move(make); }
+    void end(Lease lease);
+    void poll();  // frees what is done
+    // Waits for all, frees it, and asks nobody any more.
+    void settle();
+    size_t num_waiting() const { return waiting_.size(); }
+
+  private:
+    struct Waiting {
+        py::object event;  // none: nobody knows when
+        Lease lease;
+    };
+
+    py::object make_ = py::none();
+    std::vector<Waiting> waiting_;
+};
+
+py::capsule make_lease(std::shared_ptr<Memory> memory, std::shared_ptr<LeaseEvents> events,
+                       std::vector<Run> runs);
 
 }  // namespace uerl

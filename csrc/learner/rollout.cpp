@@ -22,7 +22,7 @@ void Batches::make_rollout_arrays(uint32_t num_steps) {
         std::vector<Run> runs;
         for (uint32_t t = 0; t < num_steps; t++)
             runs.push_back({rollout.first + t, 0, learner_.num_lanes()});
-        lease = make_lease(learner_.memory(), runs);
+        lease = make_lease(learner_.memory(), lease_events_, runs);
     }
     const auto array_for = [&](const FieldView& field) {
         const auto shape = field.with_axes({steps, segment.groups[field.group].num_rows});

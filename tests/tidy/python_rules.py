@@ -17,7 +17,7 @@ FLOORS = (
     ("array_spec", "spec", "spec_*", "pictures"),
     ("segment", "segment_*", "region", "region_*"),
     ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
-    ("rollout", "torch"),
+    ("rollout", "parts", "output", "transfer", "torch"),
     ("vec_env", "vec_*"),
     ("learning_agents", "learning_agents_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*"),
