@@ -38,6 +38,7 @@ play: .venv/built ## evaluate the shipped checkpoint and write a video
 	$(RUN) examples/evaluate.py $(ARGS)
 
 test: .venv/built test-c ## run every test, but those that take long
+	$(RUN) tests/unreal/build.py --out build/unreal/plain
 	$(RUN) -m pytest -m "not slow" $(ARGS)
 
 test-slow: .venv/built ## run the tests that take long
