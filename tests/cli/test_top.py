@@ -14,6 +14,7 @@ import pytest
 
 import uerl_shm
 from command_line import ENVIRONMENT, PROGRAM, kill, start_learner
+from uerl_shm.cli.top_shares import time_shares
 
 
 def look(run, name: str, interval_s: float = 0.4) -> dict:
@@ -69,6 +70,7 @@ def test_simulator_that_is_busy_is_pending_since_it_was_first_seen_so(run, name)
         env.send(env.action_space.sample())
         (lane,) = look(run, name)["lanes"]
         assert (lane["wait_share"], lane["env_steps_per_s"]) == (0.0, 0.0)
+        assert lane["time"]["simulator"] == 1.0 and lane["time"]["learner"] is None
         assert 0.4 <= lane["pending_s"] < 1.5
         env.recv()
 
@@ -87,9 +89,64 @@ def test_once_prints_one_picture(run, env, name):
     lines = run("top", name, "--once", "--interval-s", 0.1).stdout.splitlines()
     assert lines[0].startswith(f"segment {name}  alive   2/2 simulators   4 rows")
     assert lines[1].startswith("env steps/s 0   batches/s 0   learner waits 0 %")
-    assert lines[3].split() == ["LANE", "STATE", "GENERATION", "ENV", "STEPS/S", "WAITS",
-                                "PENDING", "FOR"]  # fmt: skip
-    assert lines[4].split() == ["0", "ready", "1", "0", "100", "%", "-"]
+    assert lines[2] == "time goes to simulators 0 %   transport 0 %   learner 100 %"
+    assert lines[4].split() == ["LANE", "STATE", "GENERATION", "ENV", "STEPS/S", "SIMULATOR",
+                                "OTHERS", "TRANSPORT", "LEARNER", "PENDING", "FOR"]  # fmt: skip
+    assert lines[5].split() == [*("0", "ready", "1", "0"), *("0 % 0 % 0 % 100 % -").split()]
+
+
+def test_shares_of_a_loop_add_up_and_say_who_waited_for_whom():
+    # Of a second, the learner waits 0.6 s; one simulator works 0.5 s, the other one 0.2 s.
+    found = time_shares(0.6, [0.5, 0.8, None], num_cores=8)
+    assert found.total == pytest.approx({"simulators": 0.5, "transport": 0.1, "learner": 0.4})
+    slow, quick, lost = found.lanes
+    assert slow == pytest.approx(
+        {"simulator": 0.5, "others": 0.0, "transport": 0.1, "learner": 0.4}
+    )
+    assert quick == pytest.approx(
+        {"simulator": 0.2, "others": 0.3, "transport": 0.1, "learner": 0.4}
+    )
+    assert lost is None
+
+
+def test_simulators_that_share_cores_are_not_called_transport():
+    # Four that work 0.4 s each need 0.8 s on two cores: more than the busiest one alone.
+    assert time_shares(0.9, [0.6] * 4, num_cores=2).total == pytest.approx(
+        {"simulators": 0.8, "transport": 0.1, "learner": 0.1}
+    )
+
+
+def test_simulators_that_work_beside_the_learner_leave_no_negative_share():
+    found = time_shares(0.2, [0.1, 0.3], num_cores=8)
+    assert found.total == pytest.approx({"simulators": 0.2, "transport": 0.0, "learner": 0.8})
+    for lane in found.lanes:
+        assert sum(lane.values()) == pytest.approx(1.0)
+        assert min(lane.values()) >= 0.0
+
+
+def test_wait_that_has_not_ended_is_unknown():
+    found = time_shares(None, [0.0, 1.0, None], num_cores=2)
+    assert found.total is None
+    unknown = {"others": None, "transport": None, "learner": None}
+    assert found.lanes == [{"simulator": 1.0, **unknown}, {"simulator": 0.0, **unknown}, None]
+
+
+def test_time_of_slow_simulators_is_theirs(run, name):
+    simulator = "uerl-sim basic --wait-us 20000"
+    learner = start_learner("step", simulator=simulator, num_envs=2, name=name)
+    try:
+        found = look(run, name)
+    finally:
+        kill(learner)
+        os.unlink(f"/dev/shm/{name}")
+    assert sum(found["time"].values()) == pytest.approx(1.0)
+    assert found["time"]["simulators"] > found["time"]["transport"] + found["time"]["learner"]
+    assert found["transport_s_per_batch"] == pytest.approx(
+        found["time"]["transport"] / found["batches_per_s"]
+    )
+    for lane in found["lanes"]:
+        assert sum(lane["time"].values()) == pytest.approx(1.0)
+        assert lane["time"]["simulator"] == max(lane["time"].values())
 
 
 def test_live_picture_ends_with_the_learner(name):

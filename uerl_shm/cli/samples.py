@@ -11,6 +11,7 @@ from typing import Any
 
 from uerl_shm import _core
 from uerl_shm.cli.segments import attached, file_bytes, lanes_of, rows_per_env
+from uerl_shm.cli.top_shares import time_shares
 from uerl_shm.errors import SegmentNotFound, UerlError
 
 
@@ -125,6 +126,19 @@ def rates(watch: Watch, before: Sample, after: Sample) -> dict[str, Any]:
     old = before.header if same_run else dict.fromkeys(header, 0)
     old_lanes = before.lanes if same_run else [None] * len(after.lanes)
     rows = (header["steps"] - old["steps"]) / seconds
+    lanes = [
+        _lane_rates(watch, was, lane, header["envs_per_lane"], after.at_s, seconds)
+        for was, lane in zip(old_lanes, after.lanes, strict=True)
+    ]
+    batches = header["batches"] - old["batches"]
+    waited = _share(header["wait_s"] - old["wait_s"], seconds)
+    time = time_shares(
+        waited if batches or not any(lane["pending"] for lane in after.lanes) else None,
+        [lane["wait_share"] for lane in lanes],
+        _core.num_cores(),
+    )
+    for lane, shares in zip(lanes, time.lanes, strict=True):
+        lane["time"] = shares
     return {
         "name": watch.name,
         "state": "alive" if header["owner_alive"] else "dead",
@@ -136,14 +150,15 @@ def rates(watch: Watch, before: Sample, after: Sample) -> dict[str, Any]:
         "simulators": attached(after.lanes),
         "env_steps_per_s": rows / watch.rows_per_env,
         "rows_per_s": rows,
-        "batches_per_s": (header["batches"] - old["batches"]) / seconds,
-        "learner_wait_share": _share(header["wait_s"] - old["wait_s"], seconds),
+        "batches_per_s": batches / seconds,
+        "learner_wait_share": waited,
+        "time": time.total,
+        "transport_s_per_batch": (
+            time.total["transport"] * seconds / batches if time.total and batches else None
+        ),
         "copied_batches": header["copied_batches"] - old["copied_batches"],
         "steps": header["steps"],
-        "lanes": [
-            _lane_rates(watch, was, lane, header["envs_per_lane"], after.at_s, seconds)
-            for was, lane in zip(old_lanes, after.lanes, strict=True)
-        ],
+        "lanes": lanes,
     }
 
 

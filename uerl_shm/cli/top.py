@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
     from uerl_shm.cli.samples import Watch
 
-COLUMNS = ("LANE", "STATE", ">GENERATION", ">ENV STEPS/S", ">WAITS", ">PENDING FOR")
+COLUMNS = (
+    *("LANE", "STATE", ">GENERATION", ">ENV STEPS/S"),
+    *(">SIMULATOR", ">OTHERS", ">TRANSPORT", ">LEARNER", ">PENDING FOR"),
+)
 BAD_STATES = ("lost", "late", "refused", "fenced")
-LINES_ABOVE = 5  # of a live picture, before the first lane
+LINES_ABOVE = 6  # of a live picture, before the first lane
 
 
 def top(
@@ -46,9 +49,17 @@ def top(
         uerl-shm top train --once
         uerl-shm top train --json | jq .env_steps_per_s
 
-    WAITS is the share of time that a simulator waited for commands, PENDING FOR how long it has
-    been busy with the same one. A learner that waits most of the time has slow simulators;
-    simulators that wait most of the time have a slow learner. --once and --json look twice and end.
+    The third line says where the learner's time goes: LEARNER, what it does itself (policy,
+    training, writing actions); SIMULATORS, the part of its wait in which the busiest one must have
+    worked, or all of them on the cores that there are; TRANSPORT, the rest of its wait: waking, and
+    waiting for a core. They add up to 100 %.
+
+    Of each lane: SIMULATOR is the share of time in which it worked; then come what it waited for:
+    OTHERS, slower simulators of the batch; TRANSPORT; LEARNER. PENDING FOR is how long it has been
+    busy with the same command. With send() and recv() simulators work while the learner does, too:
+    then TRANSPORT may be more than it says. "-" is unknown: a wait is counted when it ends.
+
+    --once and --json look twice and end.
     """
     from uerl_shm.cli.samples import Watch
 
@@ -114,6 +125,7 @@ def _picture(found: dict[str, Any], room: int | None) -> Group:
             f"learner waits {share_text(found['learner_wait_share'])}   "
             f"copied batches {found['copied_batches']}   steps {found['steps']:,}"
         ),
+        Text(_time_text(found)),
         Text(""),
         table(COLUMNS, map(_row, shown)),
     ]  # fmt: skip
@@ -122,10 +134,20 @@ def _picture(found: dict[str, Any], room: int | None) -> Group:
     return Group(*parts)
 
 
+def _time_text(found: dict[str, Any]) -> str:
+    time, per_batch = found["time"] or {}, found["transport_s_per_batch"]
+    each = "" if per_batch is None else f" ({seconds_text(per_batch)} a batch)"
+    return (
+        f"time goes to simulators {share_text(time.get('simulators'))}   "
+        f"transport {share_text(time.get('transport'))}{each}   "
+        f"learner {share_text(time.get('learner'))}"
+    )
+
+
 def _row(lane: dict[str, Any]) -> list[Any]:
     from rich.text import Text
 
-    pending = lane["pending_s"]
+    pending, time = lane["pending_s"], lane["time"] or {}
     state = lane["state"] if pending is None or lane["state"] != "ready" else "pending"
     colour = "red" if state in BAD_STATES else "yellow" if state == "pending" else ""
     return [
@@ -133,6 +155,6 @@ def _row(lane: dict[str, Any]) -> list[Any]:
         Text(state, style=colour),
         lane["generation"],
         count_text(lane["env_steps_per_s"]),
-        share_text(lane["wait_share"]),
+        *(share_text(time.get(part)) for part in ("simulator", "others", "transport", "learner")),
         "-" if pending is None else seconds_text(pending),
     ]
