@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from uerl_shm.errors import SpecError, StepTimeout
 from uerl_shm.options import reset_mask_of, seeds_of
-from uerl_shm.recording_tape import Bools, Counts, Ints, Part, Tape, worlds_over
+from uerl_shm.recording_tape import Bools, Counts, Ints, Part, Tape, some_parts
 from uerl_shm.spec import EnvSpec, GroupSpec
 from uerl_shm.vec_env import StepBatch, VecEnv
 
@@ -146,42 +147,33 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
         self._fresh[worlds[~valid]] = True
         fresh = self._fresh[worlds]
         self._begin(worlds, parts, fresh & valid)
-        on = valid & ~fresh
-        over = worlds_over(self._spec, parts) & on
-        last = parts
+        self._step(worlds, parts, valid & ~fresh, info)
+        self._tape.flush_now_and_then()
+
+    def _step(self, worlds: Ints, parts: list[Part], chosen: Bools, info: Any) -> None:
+        """Record a step of some of the worlds of a batch."""
+        if not chosen.any():
+            return
         same_step = self.env.autoreset_mode is AutoresetMode.SAME_STEP
-        if same_step and over.any():
-            last = self._with_finals(parts, info, over)
+        finals = self._finals(parts, info) if same_step else None
+        stepped = worlds[chosen]
         actions = [
-            {name: array[self._rows(worlds, group)] for name, array in arrays.items()}
+            {name: array[self._rows(stepped, group)] for name, array in arrays.items()}
             for group, arrays in zip(self._spec.groups, self._actions, strict=True)
         ]
-        if on.all():
-            self._tape.step(worlds, last, actions)
-        elif on.any():
-            chosen = [self._of_worlds(on, group) for group in self._spec.groups]
-            some = [
-                {name: array[rows] for name, array in arrays.items()}
-                for rows, arrays in zip(chosen, actions, strict=True)
-            ]
-            kept = [part.rows(rows) for part, rows in zip(last, chosen, strict=True)]
-            self._tape.step(worlds[on], kept, some)
-        if same_step:
-            self._begin(worlds, parts, over)
-        else:
-            self._fresh[worlds[over]] = True
-        self._tape.flush_now_and_then()
+        kept = some_parts(self._spec.groups, parts, chosen)
+        over = self._tape.step(
+            stepped, kept, actions, finals and some_parts(self._spec.groups, finals, chosen)
+        )
+        if not same_step:
+            self._fresh[stepped[over]] = True
 
     def _begin(self, worlds: Ints, parts: list[Part], chosen: Bools) -> None:
         """Begin an episode in some of the worlds of a batch."""
         if not chosen.any():
             return
         begun = worlds[chosen]
-        kept = [
-            part.rows(self._of_worlds(chosen, group))
-            for part, group in zip(parts, self._spec.groups, strict=True)
-        ]
-        self._tape.begin(begun, kept, self._seed[begun])
+        self._tape.begin(begun, some_parts(self._spec.groups, parts, chosen), self._seed[begun])
         self._seed[begun] = -1
         self._fresh[begun] = False
 
@@ -217,18 +209,16 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
             )
         return parts
 
-    def _with_finals(self, parts: list[Part], info: Any, over: Bools) -> list[Part]:
-        """Return the parts with the last observations and infos of worlds that have ended."""
+    def _finals(self, parts: list[Part], info: Any) -> list[Part]:
+        """Return the last observations and infos of worlds that have ended, in mode SAME_STEP."""
         found = []
         for group, part in zip(self._spec.groups, parts, strict=True):
             own = self._of_group(info, group)
-            rows = self._of_worlds(over, group)
-            finals = _named(group, "observation", own["final_obs"])
-            last_infos = {name: _array(own["final_info"][name]) for name in group.info}
-            observation = {n: _merged(a, finals[n], rows) for n, a in part.observation.items()}
-            infos = {n: _merged(a, last_infos[n], rows) for n, a in part.info.items()}
-            outcome = (part.present, part.reward, part.terminated, part.truncated)
-            found.append(Part(observation, infos, *outcome))
+            if "final_obs" in own:  # of this group somebody is done
+                observation = _named(group, "observation", own["final_obs"])
+                infos = {name: _array(own["final_info"][name]) for name in group.info}
+                part = replace(part, observation=observation, info=infos)
+            found.append(part)
         return found
 
     def _valid(self, worlds: Ints, info: Any) -> Bools:
@@ -240,9 +230,6 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
 
     def _rows(self, worlds: Ints, group: GroupSpec) -> Ints:
         return (worlds[:, None] * group.agents + np.arange(group.agents)).reshape(-1)
-
-    def _of_worlds(self, chosen: Bools, group: GroupSpec) -> Bools:
-        return np.repeat(chosen, group.agents)
 
     def _worlds_of(self, env_ids: Any) -> Ints:
         if env_ids is None:
@@ -284,9 +271,3 @@ def _named(group: GroupSpec, kind: str, value: Any) -> Mapping[str, NDArray[Any]
     if len(specs) == 1:
         return {name: _array(value) for name in specs}
     return {name: _array(value[name]) for name in specs}
-
-
-def _merged(array: NDArray[Any], finals: NDArray[Any], rows: Bools) -> NDArray[Any]:
-    merged: NDArray[Any] = array.copy()
-    merged[rows] = finals[rows]
-    return merged

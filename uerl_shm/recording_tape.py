@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,18 @@ class Part:
             some(self.truncated),
         )
 
+    def ended_as(self, final: Part, rows: Bools) -> Part:
+        """Return it with the last observations and infos of some rows."""
+
+        def merged(arrays: Mapping[str, Any], finals: Mapping[str, Any]) -> dict[str, Any]:
+            made = {name: array.copy() for name, array in arrays.items()}
+            for name, array in made.items():
+                array[rows] = finals[name][rows]
+            return made
+
+        observation = merged(self.observation, final.observation)
+        return replace(self, observation=observation, info=merged(self.info, final.info))
+
 
 @dataclass
 class Counts:
@@ -68,12 +80,14 @@ class Counts:
         cut: Episodes of worlds that ended before their flags said so: by a reset, a lost simulator,
             a dropped step, or the end of the recording.
         dropped: Steps of worlds that passed and were not seen.
+        left_out: Steps of worlds that were seen, but whose episode's beginning was not.
     """
 
     episodes: int = 0
     steps: int = 0
     cut: int = 0
     dropped: int = 0
+    left_out: int = 0
 
 
 def worlds_over(spec: EnvSpec, parts: Sequence[Part]) -> Bools:
@@ -90,6 +104,14 @@ def worlds_over(spec: EnvSpec, parts: Sequence[Part]) -> Bools:
         running.append((~ended & there).reshape(-1, group.agents).any(axis=1))
     over: Bools = np.logical_or.reduce(done) & ~np.logical_or.reduce(running)
     return over
+
+
+def some_parts(groups: Sequence[GroupSpec], parts: Sequence[Part], chosen: Bools) -> Sequence[Part]:
+    """Return what a batch has of some of its worlds; `chosen` is bool, one for each of them."""
+    if chosen.all():
+        return parts
+    pairs = zip(groups, parts, strict=True)
+    return [part.rows(np.repeat(chosen, group.agents)) for group, part in pairs]
 
 
 class Tape:
@@ -144,21 +166,38 @@ class Tape:
             rows.begin(numbers[there], part.rows(there), 0)
 
     def step(
-        self, worlds: Ints, parts: Sequence[Part], actions: Sequence[Mapping[str, Any]]
-    ) -> None:
+        self,
+        worlds: Ints,
+        parts: Sequence[Part],
+        actions: Sequence[Mapping[str, Any]],
+        finals: Sequence[Part] | None = None,
+    ) -> Bools:
         """Add a step of some worlds; those without an episode under way are left out.
 
         Args:
             worlds: Numbers of worlds, shape ``(n,)``.
             parts: For each group the rows of these worlds, after the step.
             actions: For each group name to array ``(rows, *shape)``: what led there.
+            finals: In mode SAME_STEP the last observations and infos of worlds that have ended;
+                `parts` has the first ones of their next episodes, which begin here.
+
+        Returns:
+            Which of the worlds have ended, shape ``(n,)``.
         """
         on = self._on[worlds]
         over = worlds_over(self._spec, parts)
+        last = parts
+        if finals is not None and over.any():
+            pairs = zip(self._rows, parts, finals, strict=True)
+            last = [part.ended_as(final, np.repeat(over, r.agents)) for r, part, final in pairs]
         self._step[worlds] += 1
-        for rows, part, action in zip(self._rows, parts, actions, strict=True):
+        self.counts.left_out += int((~on).sum())
+        for rows, part, action in zip(self._rows, last, actions, strict=True):
             self._step_rows(rows, worlds, np.repeat(on, rows.agents), part, action)
         self._on[worlds[over]] = False
+        if finals is not None and over.any():
+            self.begin(worlds[over], some_parts(self._spec.groups, parts, over))
+        return over
 
     def _step_rows(
         self, rows: _Rows, worlds: Ints, on: Bools, part: Part, action: Mapping[str, Any]

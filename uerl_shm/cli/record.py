@@ -1,0 +1,105 @@
+"""`uerl-shm record`: what passes through a segment, as a Minari data set."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uerl_shm.cli.output import console, count_text, plural, say
+from uerl_shm.errors import SpecError
+
+if TYPE_CHECKING:
+    from uerl_shm.recording_observer import Follower
+    from uerl_shm.recording_tape import Counts
+
+LOOKS_PER_PICTURE = 50  # a picture of the bar takes longer than a look
+
+
+def record(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Name of the segment, as `uerl-shm ls` shows it."),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DATASET", help="Folder to be made, such as run-v0."
+        ),
+    ] = Path("recorded-v0"),
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="End after so many steps of agents.")
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option("--episodes", min=1, help="End after so many episodes of agents.")
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FILE", help="Demonstrations of the Unreal plugin instead."),
+    ] = None,
+) -> None:
+    """Write the steps of a running learner to a Minari data set.
+
+    Examples:
+        uerl-shm record train -o runs/apples-v0 --episodes 100
+        uerl-shm record --from Saved/player.demo -o runs/player-v0
+
+    Nobody is slowed down: steps that come faster than they can be read are dropped and counted, and
+    an episode with a dropped step is cut there. Without loss, in the learner: uerl_shm.record(env,
+    "runs/apples-v0"). Ends with the learner, or with Ctrl-C.
+    """
+    if (name is None) == (not source):
+        raise SpecError("record without a NAME or --from FILE, expected one of the two")
+    if source:
+        from uerl_shm.recording_demonstrations import convert
+
+        _tell(convert(source, output), output)
+        return
+    from uerl_shm.recording_observer import Follower
+
+    assert name is not None
+    follower = Follower(name, output)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(follower, name, steps, episodes)
+    finally:
+        follower.tape.close()
+    _tell(follower.tape.counts, output)
+
+
+def _follow(follower: Follower, name: str, steps: int | None, episodes: int | None) -> None:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    counts = follower.tape.counts
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(), disable=not console().is_terminal) as progress:
+        bar = progress.add_task(f"recording {name}", total=steps or episodes)
+        for look, _ in enumerate(follower.follow()):
+            done = counts.steps if steps else counts.episodes
+            if look % LOOKS_PER_PICTURE == 0:
+                progress.update(bar, completed=done, description=_said(counts))
+            if (steps and counts.steps >= steps) or (episodes and counts.episodes >= episodes):
+                return
+
+
+def _said(counts: Counts) -> str:
+    return (
+        f"{plural(counts.steps, 'step')}, {plural(counts.episodes, 'episode')}, "
+        f"{count_text(counts.dropped)} dropped"
+    )
+
+
+def _tell(counts: Counts, output: Path) -> None:
+    say(f"wrote {output}  {plural(counts.episodes, 'episode')}, {plural(counts.steps, 'step')}")
+    if counts.cut or counts.dropped or counts.left_out:
+        say(
+            f"{plural(counts.cut, 'episode')} cut, {plural(counts.dropped, 'step')} of envs "
+            f"dropped, {plural(counts.left_out, 'step')} left out until the next reset"
+        )
+    if counts.dropped > counts.steps:
+        say(
+            "most steps were not seen: record in the learner, uerl_shm.record(env, path). Loops "
+            "that send to some envs only (send with env_ids, partial resets) need that"
+        )
