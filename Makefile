@@ -21,7 +21,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
-.PHONY: sanitize fuzz
+.PHONY: sanitize fuzz bench-rollouts
 .PHONY: crash-states unreal test-unreal
 .DELETE_ON_ERROR:
 
@@ -90,6 +90,9 @@ bench-report: .venv/built ## write docs/benchmarks.md from the kept runs
 
 recovery: .venv/built ## measure how soon a killed simulator or learner is replaced
 	$(RUN) benchmarks/recovery.py
+
+bench-rollouts: .venv/built ## measure rollouts beside torch.stack
+	$(RUN) benchmarks/rollouts.py
 
 lint: .venv/built ## ruff, mypy and clang-format, changing nothing
 	$(RUN) -m ruff check .

@@ -28,7 +28,8 @@ def make() -> Iterator[Callable[..., VecEnv]]:
     made: list[VecEnv] = []
 
     def make(frame: str = "84x84x3", **options: Any) -> VecEnv:
-        command = f"uerl-sim probe --episode-steps 0 --frame {frame}"
+        command = f"uerl-sim probe --episode-steps 0 --observation camera:uint8:{frame}"
+        command += " --observation state:float32:64"
         made.append(VecEnv(command, NUM_ENVS, **{"output": "torch", **options}))
         return made[-1]
 
