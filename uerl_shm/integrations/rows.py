@@ -9,8 +9,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from uerl_shm.errors import SpecError
+from uerl_shm.output import Output
 from uerl_shm.vec_env import VecEnv
-from uerl_shm.vec_making import converters
 
 __all__ = ["Here", "arrays_of", "check_env", "is_torch", "row_of"]
 
@@ -80,8 +80,7 @@ def arrays_of(value: Any) -> Any:
 
 def is_torch(env: VectorEnv[Any, Any, Any]) -> bool:
     """Tell whether a `VecEnv` was made with ``output="torch"``."""
-    numpy_converter = converters("numpy", None)[0]
-    return isinstance(env, VecEnv) and env._convert is not numpy_converter
+    return isinstance(env, VecEnv) and type(env._output) is not Output
 
 
 def check_env(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 from tensordict import TensorDict
 from torchrl.data import (
     Binary,
@@ -62,8 +63,8 @@ class TorchRLEnv(EnvBase):  # type: ignore[misc]
         self._here = Here(env.num_envs)
         self._first: Any = None  # observation of rows that reset themselves in the last step
         self._waiting = np.zeros(env.num_envs, np.bool_)  # these rows
-        device = env._convert(np.zeros(1, np.float32)).device
-        super().__init__(device=device, batch_size=[env.num_envs])
+        output: Any = env._output
+        super().__init__(device=output._target, batch_size=[env.num_envs])
         self._observed = _keys("observation", group.observation)
         self._acted = _keys("action", group.action)
         self._make_specs()
@@ -98,8 +99,7 @@ class TorchRLEnv(EnvBase):  # type: ignore[misc]
             self._seed_to_use = None
             self._here.reset(info)
         self._waiting &= ~wanted
-        valid = self.env._convert(np.ones((self.env.num_envs, 1), np.bool_))
-        return self._batch(self._first, {"valid": valid})
+        return self._batch(self._first, {"valid": self._flags(self._here.learnable)})
 
     def _step(self, tensordict: Any) -> Any:
         given = {
@@ -112,10 +112,15 @@ class TorchRLEnv(EnvBase):  # type: ignore[misc]
         self._first, self._waiting = observation, done.cpu().numpy()
         if self._waiting.any():
             observation = self._last_of(observation, info["final_obs"], done)
-        valid = self.env._convert(self._here.step(info).reshape(-1, 1))
-        flags = {"done": done, "terminated": terminated, "truncated": truncated, "reward": reward}
-        flags = {key: value.unsqueeze(-1) for key, value in flags.items()}
-        return self._batch(observation, {**flags, "valid": valid})
+        rest = {"done": done, "terminated": terminated, "truncated": truncated, "reward": reward}
+        rest = {key: value.unsqueeze(-1) for key, value in rest.items()}
+        return self._batch(observation, {**rest, "valid": self._flags(self._here.step(info))})
+
+    def _flags(self, flags: NDArray[np.bool_]) -> Any:
+        """Return flags of every row as a tensor of shape ``(num_envs, 1)``."""
+        first = self._first
+        like = next(iter(first.values())) if isinstance(first, Mapping) else first
+        return like.new_tensor(flags.reshape(-1, 1), dtype=_dtype("bool"))
 
     def _last_of(self, first: Any, final: Any, done: Any) -> Any:
         """Return the observation that each row's step led to, also at an episode's end."""
