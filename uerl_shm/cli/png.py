@@ -13,13 +13,18 @@ from numpy.typing import NDArray
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def encode(picture: NDArray[np.uint8]) -> bytes:
-    """Return a picture of shape ``(height, width, 3)`` as the bytes of a PNG file."""
+def encode(picture: NDArray[np.uint8], level: int = 6) -> bytes:
+    """Return a picture of shape ``(height, width, 3)`` as the bytes of a PNG file.
+
+    Args:
+        picture: Shape ``(height, width, 3)``.
+        level: Of zlib: 1 is quick, 9 makes small files.
+    """
     height, width, _ = picture.shape
     lines = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
     lines[:, 1:] = picture.reshape(height, 3 * width)
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits each of red, green, blue
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes(), level)), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
 
 

@@ -50,14 +50,16 @@ def top(
         uerl-shm top train --json | jq .env_steps_per_s
 
     The third line says where the learner's time goes: LEARNER, what it does itself (policy,
-    training, writing actions); SIMULATORS, the part of its wait in which the busiest one must have
-    worked, or all of them on the cores that there are; TRANSPORT, the rest of its wait: waking, and
-    waiting for a core. They add up to 100 %.
+    training, writing actions); SIMULATORS, the part of its wait in which the busiest one worked;
+    TURNS, what all of them need beyond that on the cores that there are (of simulators that sleep,
+    or wait for a GPU, it is transport); TRANSPORT, the rest of its wait: waking, and waiting for a
+    core. They add up to 100 %.
 
     Of each lane: SIMULATOR is the share of time in which it worked; then come what it waited for:
-    OTHERS, slower simulators of the batch; TRANSPORT; LEARNER. PENDING FOR is how long it has been
-    busy with the same command. With send() and recv() simulators work while the learner does, too:
-    then TRANSPORT may be more than it says. "-" is unknown: a wait is counted when it ends.
+    OTHERS, slower simulators of the batch, or its turn; TRANSPORT; LEARNER. PENDING FOR is how long
+    it has been busy with the same command. With send() and recv() simulators work while the learner
+    does, too: then TRANSPORT may be more than it says. "-" is unknown: a wait is counted when it
+    ends.
 
     --once and --json look twice and end.
     """
@@ -139,6 +141,7 @@ def _time_text(found: dict[str, Any]) -> str:
     each = "" if per_batch is None else f" ({seconds_text(per_batch)} a batch)"
     return (
         f"time goes to simulators {share_text(time.get('simulators'))}   "
+        f"turns {share_text(time.get('turns'))}   "
         f"transport {share_text(time.get('transport'))}{each}   "
         f"learner {share_text(time.get('learner'))}"
     )

@@ -44,18 +44,34 @@ def view(
     interval_s: Annotated[
         float, typer.Option("--interval-s", min=0.05, help="Seconds between two pictures.")
     ] = 1.0,
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve a page to this machine's browsers instead.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Of the page; 0: one that is free.")
+    ] = 0,
 ) -> None:
-    """Write a PNG mosaic of the current frames.
+    """Write a PNG mosaic of the current frames, or serve a live page.
 
     Examples:
         uerl-shm view train
         uerl-shm view train --array depth -o depth.png
         uerl-shm view train --watch
+        uerl-shm view train --web
 
     Each frame stands under the number of its env, or env.agent. Nobody is slowed down: frames are
     copied, and copies that were torn are taken again. Numbers are red where the simulator is lost,
     absent agents are dark, envs without a step are empty.
+
+    --web prints the address of a page with all frames, sensors, actions, rewards, annotations,
+    rates and lanes, and serves it until Ctrl-C, over restarts of the learner. Only this machine
+    can ask for it, and only with the token that is part of the address.
     """
+    if web:
+        from uerl_shm.cli.view_web import serve
+
+        serve(name, port, max_envs)
+        return
     from uerl_shm.cli.frames import Frames
 
     kind = None if colours is Colours.AUTO else colours.value
