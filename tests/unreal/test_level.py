@@ -216,8 +216,9 @@ def test_the_spec_is_what_the_level_has(engine):
 
 def test_the_screen_shows_the_agent_that_is_asked_for(engine, tmp_path):
     command = [str(engine), "Walk", '-ShimConsole="Uerl.DebugAgent Walker"']
-    env = uerl_shm.VecEnv(command, 1, log_dir=tmp_path)
+    env = uerl_shm.VecEnv(command, 1, log_dir=tmp_path, annotations=["value"])
     env.reset(seed=0)
+    env.annotate(value=[2.5])
     env.step(act([1.0, 0.0]))
     env.close()
     log = "".join(path.read_text() for path in tmp_path.iterdir())
@@ -226,3 +227,4 @@ def test_the_screen_shows_the_agent_that_is_asked_for(engine, tmp_path):
     assert "Shim: screen location 20.00 0.00 0.00" in screen
     assert "Shim: screen distance 980.00" in screen
     assert "Shim: screen movement_input 1.00 0.00" in screen
+    assert "Shim: screen learner: value 2.50" in screen

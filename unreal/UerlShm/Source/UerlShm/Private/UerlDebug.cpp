@@ -66,6 +66,11 @@ namespace UerlDebug
 				Draw(Actuator->GetPartName().ToString() + ToText(Actuator->Describe(), Row));
 			}
 		}
+		for (const TPair<FName, float>& Annotation : Agent.GetAnnotations())
+		{
+			Draw(FString::Printf(
+				TEXT("learner: %s %.2f"), *Annotation.Key.ToString(), Annotation.Value));
+		}
 	}
 
 	void Show(UWorld& World)

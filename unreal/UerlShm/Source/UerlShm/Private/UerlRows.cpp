@@ -189,6 +189,34 @@ void FUerlRows::CheckRest(const TSet<FString>& Known, TArray<FString>& OutProble
 	}
 }
 
+// The learner's own numbers about an observation: this level need not know their names.
+void FUerlRows::FindAnnotations(FBoundGroup& Bound) const
+{
+	for (uint32 Index = 0; Index < uerl_simulator_num_arrays(Simulator); Index++)
+	{
+		uerl_array Array = {};
+		uerl_simulator_array(Simulator, Index, &Array);
+		FString Role, Name;
+		FString(UTF8_TO_TCHAR(Array.name)).Split(TEXT("/"), &Role, &Name);
+		if (Array.role == UERL_ROLE_ANNOTATION && Array.dtype == UERL_DTYPE_FLOAT32 &&
+			Array.num_dims == 0 && Bound.Group.Name == UTF8_TO_TCHAR(Array.group))
+		{
+			Bound.Annotations.Add(*Name, static_cast<int32>(Index));
+		}
+	}
+}
+
+void FUerlRows::ReadAnnotations(const FBoundGroup& Bound, int32 Row) const
+{
+	for (const TPair<FName, int32>& Annotation : Bound.Annotations)
+	{
+		float Value = 0.0f;
+		FMemory::Memcpy(
+			&Value, uerl_simulator_row(Simulator, Annotation.Value, Row), sizeof(Value));
+		Bound.Group.Agents[Row]->SetAnnotation(Annotation.Key, Value);
+	}
+}
+
 void FUerlRows::Bind(uerl_simulator* InSimulator, const TArray<FUerlGroup>& InGroups,
 	const TMap<FName, double>& InParameters, TArray<FString>& OutProblems)
 {
@@ -210,6 +238,7 @@ void FUerlRows::Bind(uerl_simulator* InSimulator, const TArray<FUerlGroup>& InGr
 			Arrays.Add(Array.Key, Found);
 		}
 		SortArrays(Arrays, Bound);
+		FindAnnotations(Bound);
 		const int32 NumRows = FindGroup(Group.Name, Bound.Number);
 		if (OutProblems.Num() == 0 && NumRows != Group.Agents.Num())
 		{
@@ -245,6 +274,7 @@ void FUerlRows::Act() const
 		for (int32 Row = 0; Row < Bound.Group.Agents.Num(); Row++)
 		{
 			UUerlAgentComponent* const Agent = Bound.Group.Agents[Row];
+			ReadAnnotations(Bound, Row);
 			TArray<TArrayView<const uint8>> Actions;
 			for (const FBound& Action : Bound.Actions)
 			{

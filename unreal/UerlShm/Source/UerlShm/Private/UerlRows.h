@@ -65,6 +65,7 @@ private:
 		TArray<FBound> Infos;
 		TArray<FBound> Taken;
 		FBound Step;
+		TMap<FName, int32> Annotations;
 	};
 
 	FBound BindArray(const FString& Group, const FString& Name, const FUerlArray& Array,
@@ -74,6 +75,8 @@ private:
 	static void SortArrays(const TMap<FString, FBound>& Arrays, FBoundGroup& Bound);
 	int32 FindGroup(const FString& Name, uint32& OutNumber) const;
 	void CheckRest(const TSet<FString>& Known, TArray<FString>& OutProblems) const;
+	void FindAnnotations(FBoundGroup& Bound) const;
+	void ReadAnnotations(const FBoundGroup& Bound, int32 Row) const;
 	TArrayView<uint8> GetRow(const FBound& Bound, bool bFinal, int32 Row) const;
 
 	uerl_simulator* Simulator = nullptr;

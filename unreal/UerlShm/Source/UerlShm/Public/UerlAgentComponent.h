@@ -90,6 +90,18 @@ public:
 		return EpisodeReward;
 	}
 
+	/** Numbers that the learner wrote beside the last observation, such as its value estimate. */
+	UFUNCTION(BlueprintPure, Category = "UerlShm")
+	const TMap<FName, float>& GetAnnotations() const
+	{
+		return Annotations;
+	}
+
+	void SetAnnotation(FName Name, float Value)
+	{
+		Annotations.Add(Name, Value);
+	}
+
 	/** Steps of this episode. */
 	UFUNCTION(BlueprintPure, Category = "UerlShm")
 	int32 GetEpisodeSteps() const
@@ -121,6 +133,7 @@ private:
 		TArray<TObjectPtr<PartType>>& Parts, TArray<FString>& OutProblems);
 
 	FTransform StartTransform;
+	TMap<FName, float> Annotations;
 	float Reward = 0.0f;
 	float EpisodeReward = 0.0f;
 	int32 EpisodeSteps = 0;
