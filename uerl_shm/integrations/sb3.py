@@ -32,6 +32,7 @@ class SB3VecEnv(SB3BaseVecEnv):  # type: ignore[misc]
 
     ``infos[i]["valid"]`` is False where row i is not to be learned from: give `LeaveOutInvalid` to
     ``learn()`` (PPO, A2C), or `ValidReplayBuffer` as ``replay_buffer_class`` (SAC, TD3, DQN).
+    Infos are those of the spec, but for one named ``episode``, where SB3 keeps its statistics.
 
     Args:
         env: `VecEnv`, `HostedVectorEnv` or a vector wrapper around one, with
@@ -99,7 +100,7 @@ class SB3VecEnv(SB3BaseVecEnv):  # type: ignore[misc]
             final_infos = _infos(info.get("final_info", {}), self.num_envs)
             for row in np.flatnonzero(done).tolist():
                 infos[row].update(final_infos[row])
-                infos[row]["terminal_observation"] = row_of(info["final_obs"], row)
+                infos[row]["terminal_observation"] = _kept(row_of(info["final_obs"], row))
         return observation, np.asarray(reward, np.float32), done, infos
 
     def close(self) -> None:
@@ -172,13 +173,25 @@ def _infos(info: dict[str, Any], num_envs: int) -> list[dict[str, Any]]:
     """Return one dict for each row of a batch's info."""
     rows: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for key, values in info.items():
-        if key.startswith("_") or key in _FINAL:
+        if key.startswith("_") or key in _FINAL or _is_taken(key, values):
             continue
         there = info.get(f"_{key}")
         told = range(num_envs) if there is None else np.flatnonzero(there).tolist()
         for row in told:
-            rows[row][key] = row_of(values, row)
+            rows[row][key] = _kept(row_of(values, row))
     return rows
+
+
+def _is_taken(key: str, values: Any) -> bool:
+    """Tell whether SB3 would take an array for the statistics that it keeps under this name."""
+    return key == "episode" and not isinstance(values, dict)
+
+
+def _kept(value: Any) -> Any:
+    """Return a row that may be kept for long without keeping its batch."""
+    if isinstance(value, dict):
+        return {key: _kept(part) for key, part in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 class LeaveOutInvalid(BaseCallback):  # type: ignore[misc]

@@ -1,0 +1,84 @@
+"""RLlib's PPO on a `VecEnv`, which its env runner steps as one vector env (new API stack).
+
+python examples/train_rllib.py --scene apples
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import ray
+import torch
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from scoring import Training
+
+from uerl_shm.integrations.rllib import RLlibVecEnv
+
+STEPS = {"basic": 8_192, "apples": 61_440}
+NUM_ENVS = 8
+SETTINGS: dict[str, dict[str, Any]] = {
+    "basic": {"train_batch_size_per_learner": 256, "minibatch_size": 64, "lr": 5e-3},
+    "apples": {"train_batch_size_per_learner": 1024, "minibatch_size": 256, "lr": 7e-4},
+}
+MODELS = {
+    "basic": DefaultModelConfig(fcnet_hiddens=[128], fcnet_activation="relu", vf_share_layers=True),
+    "apples": DefaultModelConfig(
+        conv_filters=[(16, 8, 4), (32, 3, 2)],
+        conv_activation="relu",
+        head_fcnet_hiddens=[128],
+        head_fcnet_activation="relu",
+        vf_share_layers=True,
+    ),
+}
+
+
+def config_of(training: Training) -> PPOConfig:
+    return (
+        PPOConfig()
+        .environment(RLlibVecEnv, env_config={"simulator": training.command})
+        .env_runners(
+            gym_env_vectorize_mode="vector_entry_point",
+            num_envs_per_env_runner=NUM_ENVS,
+            num_env_runners=0,  # here, in this process: the simulators are processes already
+        )
+        .fault_tolerance(restart_failed_sub_environments=True)
+        .training(
+            num_epochs=4, gamma=0.99, lambda_=0.95, clip_param=0.2, entropy_coeff=0.005,
+            vf_loss_coeff=0.5, grad_clip=0.5, use_kl_loss=False, **SETTINGS[training.scene],
+        )  # fmt: skip
+        .rl_module(model_config=MODELS[training.scene])
+        .debugging(seed=training.seed, log_level="ERROR")
+    )
+
+
+def main() -> int:
+    training = Training(str(__doc__), STEPS)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.init(include_dashboard=False, num_cpus=2, log_to_driver=False)
+    algorithm = config_of(training).build_algo()
+    while training.goes_on:
+        told = algorithm.train()["env_runners"]
+        done = told["num_env_steps_sampled_lifetime"]
+        training.add(int(done) - training.env_steps, f"return {told['episode_return_mean']:.2f}")
+    module = algorithm.get_module(DEFAULT_MODULE_ID)
+
+    def act(observation: torch.Tensor) -> torch.Tensor:
+        pictures = observation.dim() == 4
+        with torch.no_grad():
+            chosen = module.forward_inference({Columns.OBS: observation.float()})
+        numbers = chosen[Columns.ACTION_DIST_INPUTS]
+        return numbers.chunk(2, -1)[0].clamp(-1.0, 1.0) if pictures else numbers.argmax(-1)
+
+    code = training.score(act)
+    algorithm.stop()
+    ray.shutdown()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
