@@ -37,6 +37,9 @@ train: .venv/built ## train a policy with 8 simulators (SCENE=apples)
 play: .venv/built ## evaluate the shipped checkpoint and write a video
 	$(RUN) examples/evaluate.py $(ARGS)
 
+behavior-cloning: .venv/built ## record the shipped expert and learn from the data set
+	$(RUN) examples/behavior_cloning.py $(ARGS)
+
 test: .venv/built test-c ## run every test, but those that take long
 	$(RUN) tests/unreal/build.py --out build/unreal/plain
 	$(RUN) -m pytest -m "not slow" $(ARGS)
