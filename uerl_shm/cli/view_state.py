@@ -47,7 +47,8 @@ class State:
         self._max_envs = max_envs
         self._lock = threading.Lock()
         self._answers: dict[tuple[Any, ...], tuple[float, bytes]] = {}
-        self._watch, self._reader = Watch(name), Reader(name)
+        self._opened: tuple[Watch, Reader] | None = (Watch(name), Reader(name))
+        self._looked_s = 0.0
         self._sample: Sample | None = None
         self._rates: dict[str, Any] | None = None
 
@@ -57,9 +58,7 @@ class State:
         Raises:
             SpecError: The segment has no such group or picture.
         """
-        return self._answer(
-            ("overview", group, array), lambda: self._overview(self._group(group), array)
-        )
+        return self._answer(("overview", group, array), lambda: self._overview(group, array))
 
     def row(self, group: str | None, row: int) -> bytes:
         """Return every array of one row.
@@ -67,7 +66,7 @@ class State:
         Raises:
             SpecError: The segment has no such group or row.
         """
-        return self._answer(("row", group, row), lambda: self._row(self._group(group), row))
+        return self._answer(("row", group, row), lambda: self._row(group, row))
 
     def _answer(self, key: tuple[Any, ...], make: Callable[[], dict[str, Any]]) -> bytes:
         with self._lock:
@@ -82,19 +81,28 @@ class State:
             return text
 
     def _look(self, now_s: float) -> None:
-        """Take a sample when it is time, and follow the next learner of the name."""
-        if self._sample is not None and now_s - self._sample.at_s < RATES_S:
+        """Take a sample when it is time; let go of a learner that ended, follow the next one."""
+        if now_s - self._looked_s < RATES_S:
             return
+        self._looked_s = now_s
         try:
-            sample = self._watch.sample()
+            watch, reader = self._opened or (Watch(self.name), Reader(self.name))
+            sample = watch.sample()
+            if sample.header["run_id"] != reader.run_id:
+                reader = Reader(self.name)
         except SegmentNotFound:
-            self._sample, self._rates = None, None
+            self._opened, self._sample, self._rates = None, None, None  # and its memory is free
             return
-        if sample.header["run_id"] != self._reader.run_id:
-            self._reader = Reader(self.name)
+        self._opened = watch, reader
         before, self._sample = self._sample, sample
         is_recent = before is not None and sample.at_s - before.at_s < STALE_S
-        self._rates = rates(self._watch, before, sample) if before and is_recent else None
+        self._rates = rates(watch, before, sample) if before and is_recent else None
+
+    @property
+    def _reader(self) -> Reader:
+        if self._opened is None:
+            raise SegmentNotFound(f"segment {self.name} is gone: its learner has ended")
+        return self._opened[1]
 
     # Groups and arrays --------------------------------------------------------------------------
 
@@ -126,7 +134,10 @@ class State:
 
     # Answers ------------------------------------------------------------------------------------
 
-    def _overview(self, group: int, array: str | None) -> dict[str, Any]:
+    def _overview(self, wanted: str | None, array: str | None) -> dict[str, Any]:
+        if self._opened is None:
+            return {"name": self.name, "state": "ended"}
+        group = self._group(wanted)
         name, agents, num_rows = self._reader.groups[group]
         picture = self._picture(group, array)
         fields = [f for f in self._fields(group) if f is picture or _is_small(f)]
@@ -154,7 +165,8 @@ class State:
             "atlas": atlas,
         }
 
-    def _row(self, group: int, row: int) -> dict[str, Any]:
+    def _row(self, wanted: str | None, row: int) -> dict[str, Any]:
+        group = self._group(wanted)
         name, agents, num_rows = self._reader.groups[group]
         if not 0 <= row < num_rows:
             raise SpecError(f"row {row} of group {name}, expected one from 0 to {num_rows - 1}")

@@ -101,15 +101,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer the page or its data."""
-        if not self._is_asked_for_by_name():
-            self._refuse(HTTPStatus.FORBIDDEN, "unknown host: use the address as printed")
-            return
-        address = urlsplit(self.path)
-        given = {key: values[-1] for key, values in parse_qs(address.query).items()}
-        if not hmac.compare_digest(given.get("token", "").encode(), self.server.token.encode()):
-            self._refuse(HTTPStatus.FORBIDDEN, "wrong token: use the address as printed")
-            return
         try:
+            if not self._is_asked_for_by_name():
+                self._refuse(HTTPStatus.FORBIDDEN, "unknown host: use the address as printed")
+                return
+            address = urlsplit(self.path)
+            given = {key: values[-1] for key, values in parse_qs(address.query).items()}
+            token = given.get("token", "").encode()
+            if not hmac.compare_digest(token, self.server.token.encode()):
+                self._refuse(HTTPStatus.FORBIDDEN, "wrong token: use the address as printed")
+                return
             self._answer(address.path, given)
         except (UerlError, ValueError) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
