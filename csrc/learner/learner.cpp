@@ -91,6 +91,8 @@ void Learner::close() {
     if (closed_) return;
     closed_ = true;
     if (uerl_segment_inherited(&memory_->segment)) return;  // a forked child ends: not the learner
+    // First the name: who is told to leave looks for the next learner at once.
+    uerl_segment_unlink(&memory_->segment);
     std::vector<uint32_t> all(num_lanes());
     for (uint32_t lane = 0; lane < num_lanes(); lane++) {
         all[lane] = lane;
@@ -102,7 +104,6 @@ void Learner::close() {
     }
     store_relaxed_u32(&header_->closed, 1);
     broadcast(all);
-    uerl_segment_unlink(&memory_->segment);
     // Simulators that still hold a lane see "closed"; whoever attaches later finds no living owner.
     uerl_segment_unlock(&memory_->segment);
 }

@@ -102,7 +102,9 @@ static void populate_rows(const uerl_simulator *simulator)
 static int settle(uerl_simulator *simulator, int32_t lane)
 {
     struct uerl_segment *segment = &simulator->segment;
-    if (uerl_lock_probe(segment->lock_fd, UERL_LOCK_OWNER) != UERL_LOCK_HELD)
+    simulator->header = uerl_segment_header(segment);
+    if (uerl_lock_probe(segment->lock_fd, UERL_LOCK_OWNER) != UERL_LOCK_HELD ||
+        load_relaxed_u32(&simulator->header->closed) != 0)
         return uerl_fail(UERL_E_NOT_FOUND, "segment %s has no living learner: start the learner",
                          segment->name);
     int error = take_lane(simulator, lane);
@@ -120,7 +122,6 @@ static int settle(uerl_simulator *simulator, int32_t lane)
         return error;
     memcpy(simulator->text, uerl_segment_text(segment), segment->header.text_bytes);
     simulator->text[segment->header.text_bytes] = '\0';
-    simulator->header = uerl_segment_header(segment);
     simulator->commands = uerl_segment_commands(segment, simulator->lane);
     simulator->messages_written = load_relaxed_u32(&simulator->results->message_count);
     uerl_wait_init(&simulator->wait, segment->header.num_lanes + 1);
