@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from uerl_shm.errors import SpecError, StepTimeout
 from uerl_shm.options import reset_mask_of, seeds_of
+from uerl_shm.parts import EnvPart
 from uerl_shm.recording_tape import Bools, Counts, Ints, Part, Tape, some_parts
 from uerl_shm.spec import EnvSpec, GroupSpec
 from uerl_shm.vec_env import StepBatch, VecEnv
@@ -112,6 +113,10 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
         batch: StepBatch = self.env.recv(min_envs, max_envs, timeout_s)
         self._record(self._worlds_of(batch.env_ids), *batch[:5])
         return batch
+
+    def split(self, num_parts: int) -> list[RecordedPart]:
+        """Return parts that are recorded, too; see `VecEnv.split`."""
+        return [RecordedPart(self, part) for part in self.env.split(num_parts)]
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
@@ -256,6 +261,31 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
         if name.startswith("_") or name == "env":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.env, name)
+
+
+class RecordedPart:
+    """A part of a recorded env; see `uerl_shm.parts.EnvPart`."""
+
+    def __init__(self, recorder: Recorder, part: EnvPart) -> None:
+        self._recorder, self._part = recorder, part
+        self.num_envs, self.rows = part.num_envs, part.rows
+        self._worlds = recorder._worlds_of(np.arange(part.rows.start, part.rows.stop))
+
+    def send(self, actions: Any) -> None:
+        """Send this part's actions, and remember them."""
+        self._part.send(actions)
+        self._recorder._note(actions, self._worlds)
+
+    def recv(self, timeout_s: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Receive the step of this part, and record it."""
+        batch = self._part.recv(timeout_s)
+        self._recorder._record(self._worlds, *batch)
+        return batch
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Send, and receive."""
+        self.send(actions)
+        return self.recv()
 
 
 def _array(value: Any) -> NDArray[Any]:
