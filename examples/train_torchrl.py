@@ -64,8 +64,8 @@ def main() -> int:
     training = Training(str(__doc__), STEPS)
     scene, num_steps = training.scene, NUM_STEPS[training.scene]
     vec_env = uerl_shm.VecEnv(
-        training.command, NUM_ENVS, autoreset_mode="SameStep", output="torch", slots=8
-    )
+        training.command, NUM_ENVS, autoreset_mode="SameStep", output="torch", slots=num_steps + 3
+    )  # the collector holds so many batches until it stacks them
     env = TorchRLEnv(vec_env)
     env.set_seed(training.seed)
     actor = make_actor(scene, env)

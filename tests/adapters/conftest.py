@@ -1,4 +1,4 @@
-"""What tests of adapters share: simulators that are lost and come back, episodes to compare with."""
+"""What tests of adapters share: scenes, envs that are closed, simulators that are lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 from faults.conftest import hurt
@@ -17,7 +16,7 @@ from uerl_shm import VecEnv
 BASIC = f"{UERL_SIM} basic --episode-steps 9"
 APPLES = f"{UERL_SIM} apples --frame 16x12 --episode-steps 5"
 DICTS = f"{UERL_SIM} apples --frame 16x12 --episode-steps 5 --depth"
-#: Its info ``step`` counts the steps of an episode.
+#: Its infos ``step`` and ``episode`` count what a simulator did since it started.
 PROBE = f"{UERL_SIM} probe --observation state:float32:8 --episode-steps 0"
 
 
@@ -38,16 +37,3 @@ def make() -> Iterator[Callable[..., VecEnv]]:
 def kill(env: VecEnv, lane: int) -> None:
     """Kill the simulator of a lane; the env starts another, unless it is told not to."""
     hurt(env, lane, signal.SIGKILL)
-
-
-def samples(env: Any, num_steps: int, seed: int = 5) -> list[Any]:
-    """Actions of the batched space, the same for every env of that space."""
-    env.action_space.seed(seed)
-    return [env.action_space.sample() for _ in range(num_steps)]
-
-
-def plain(value: Any) -> Any:
-    """Arrays of their own, in dicts as they were."""
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    return np.array(value)

@@ -227,7 +227,7 @@ def test_steps_without_a_simulator_are_told_not_to_be_valid(adapt):
     kill(envs.env, 1)
     seen = []
     while not seen or not (seen[-1][0] and seen[-2][0]):
-        _, reward, done, infos = envs.step(actions)
+        _, _, done, infos = envs.step(actions)
         assert infos[0]["valid"] and infos[2]["valid"]
         seen.append((infos[1]["valid"], bool(done[1]), infos[1]["step"]))
         assert len(seen) < 10_000

@@ -99,22 +99,34 @@ def test_rows_that_go_on_can_be_reset_alone(adapt):
     step = env.reset()
     for _ in range(3):
         _, step = env.step_and_maybe_reset(env.rand_action(step))
-    mask = torch.tensor([[True], [False], [True]])
-    again = env.reset(step.set("_reset", mask))
-    assert torch.equal(again["observation"][1], step["observation"][1])
+    seen = step["observation"]
+    before = seen.clone()
+    again = env.reset(step.set("_reset", torch.tensor([[True], [False], [True]])))
+    assert torch.equal(again["observation"][1], before[1])
+    assert not torch.equal(again["observation"][0], before[0])
+    assert torch.equal(seen, before), "a view of the segment was written to"
     env.step(env.rand_action(again))
-    assert env.env._current()[1]["step"].tolist() == [1, 4, 1]
+    assert episodes(env) == [1, 0, 1]
 
 
-def test_a_whole_reset_after_an_end_begins_anew(adapt):
+def test_a_reset_after_an_end_takes_the_episode_that_has_begun(adapt):
+    """As rollout() does, which stops where an episode ends and resets all rows."""
     env = adapt(f"{UERL_SIM} probe --observation state:float32:8 --episode-steps 3")
     step = env.reset()
     for _ in range(3):
         step = env.step(env.rand_action(step))["next"]
-    assert step["done"].all()
-    first = env.env._current()[1]["episode"].clone()
-    env.reset()  # rollout(break_when_any_done=True) does so
-    assert torch.equal(env.env._current()[1]["episode"], first + 1)
+    assert step["done"].all() and episodes(env) == [1, 1, 1]
+    begun = env.reset()
+    assert episodes(env) == [1, 1, 1]
+    assert torch.equal(begun["observation"], env.env._current()[0])
+    env.step(env.rand_action(begun))
+    env.reset()
+    assert episodes(env) == [2, 2, 2]
+
+
+def episodes(env: TorchRLEnv) -> list[int]:
+    """Number of each row's episode, from 0."""
+    return env.env._current()[1]["episode"].tolist()
 
 
 def test_a_seed_counts_for_one_reset(adapt):
@@ -165,7 +177,7 @@ def test_steps_without_a_simulator_are_told_not_to_be_valid(adapt):
 
 
 def test_a_collector_yields_batches_that_fit_together(adapt):
-    env = adapt(BASIC, slots=8)
+    env = adapt(BASIC, slots=20 + 3)
     frames = Collector(env, frames_per_batch=60, total_frames=120)
     last = None
     for data in frames:

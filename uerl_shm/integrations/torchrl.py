@@ -109,7 +109,7 @@ class TorchRLEnv(EnvBase):  # type: ignore[misc]
         action = given if len(given) > 1 else next(iter(given.values()))
         observation, reward, terminated, truncated, info = self.env.step(action)
         done = terminated | truncated
-        self._first, self._waiting = observation, done.cpu().numpy()
+        self._first, self._waiting = observation, done.cpu().numpy().copy()
         if self._waiting.any():
             observation = self._last_of(observation, info["final_obs"], done)
         rest = {"done": done, "terminated": terminated, "truncated": truncated, "reward": reward}
