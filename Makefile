@@ -53,6 +53,9 @@ test-c: ## run the tests in C and C++ only
 	    timeout 120 $(EMULATOR) $$program || failed="$$failed $$program"; done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
+test-adapters: .venv/adapters ## train through the adapter of every framework, run their checkers
+	$(RUN) tests/adapters/run.py $(ARGS)
+
 verify: .venv/built ## check every byte of ten million env steps
 	$(RUN) tests/verify/verify.py $(ARGS)
 
@@ -129,6 +132,11 @@ clean: ## remove everything that was built; runs/ stays
 	-.ci/packages $(PYTHON) libboost-dev libgrpc++-dev pkg-config strace
 	-for peer in grpcio cbor2 stable-baselines3 torchrl envpool; do \
 	    $(RUN) -m pip install --quiet -c constraints.txt $$peer; done
+	@touch $@
+
+# The frameworks that there are adapters for.
+.venv/adapters: .venv/built
+	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[adapters]'
 	@touch $@
 
 .venv/built: .venv/installed $(NATIVE)

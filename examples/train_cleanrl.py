@@ -18,7 +18,7 @@ from torch.distributions import Categorical, Distribution, Independent, Normal
 
 import uerl_shm
 
-STEPS = {"basic": 8_192, "apples": 61_440}
+STEPS = {"basic": 8_192, "apples": 30_720}
 NUM_STEPS = {"basic": 32, "apples": 128}
 MINIBATCH = {"basic": 64, "apples": 256}
 LEARNING_RATE = {"basic": 5e-3, "apples": 7e-4}

@@ -19,7 +19,7 @@ from scoring import Training
 
 from uerl_shm.integrations.rllib import RLlibVecEnv
 
-STEPS = {"basic": 8_192, "apples": 61_440}
+STEPS = {"basic": 8_192, "apples": 30_720}
 NUM_ENVS = 8
 SETTINGS: dict[str, dict[str, Any]] = {
     "basic": {"train_batch_size_per_learner": 256, "minibatch_size": 64, "lr": 5e-3},

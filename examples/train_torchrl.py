@@ -23,7 +23,7 @@ from torchrl.objectives.value import GAE
 import uerl_shm
 from uerl_shm.integrations.torchrl import TorchRLEnv
 
-STEPS = {"basic": 8_192, "apples": 61_440}
+STEPS = {"basic": 8_192, "apples": 30_720}
 NUM_STEPS = {"basic": 32, "apples": 128}
 MINIBATCH = {"basic": 64, "apples": 256}
 LEARNING_RATE = {"basic": 5e-3, "apples": 7e-4}
