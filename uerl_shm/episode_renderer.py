@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorWrapper
 
 from uerl_shm import episode_drawing as drawing
 from uerl_shm.episode_clip import Board, Clip
+from uerl_shm.episode_tracks import Batch, Recording, Track
 from uerl_shm.episode_video import Video
 from uerl_shm.episode_views import EpisodeView, Row, row_of, views_of_uerl
 from uerl_shm.errors import SpecError
@@ -23,60 +23,6 @@ from uerl_shm.uerl import UEEnvConfig
 __all__ = ["EpisodeRenderer"]
 
 DEFAULT_FPS = 30.0
-
-
-@dataclass
-class _Track:
-    """One view, and what is known of its row.
-
-    Attributes:
-        episode: Number of the episode, from 0; -1 before the first reset.
-        steps: Of this episode.
-        reward, total: Of the last step, and of the episode so far.
-        ended: Whether the row's next step begins an episode.
-        panel: What a frame shows of it.
-    """
-
-    view: EpisodeView
-    episode: int = -1
-    steps: int = 0
-    reward: float = 0.0
-    total: float = 0.0
-    ended: bool = False
-    panel: drawing.Panel | None = None
-
-    def begin(self) -> None:
-        """Begin an episode."""
-        self.episode += 1
-        self.steps, self.reward, self.total, self.ended = 0, 0.0, 0.0, False
-
-    def count(self, reward: float) -> None:
-        """Take one step."""
-        self.steps += 1
-        self.reward = reward
-        self.total += reward
-
-
-@dataclass
-class _Recording:
-    """An episode that is under way."""
-
-    episode: int
-    video: Video | None
-    clip: Clip | None
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """What a step or a reset returned: ``where`` finds a row of the env in it."""
-
-    observation: Any
-    reward: Any
-    terminated: Any
-    truncated: Any
-    info: Mapping[str, Any]
-    action: Any = None
-    where: Mapping[int, int] | None = None
 
 
 class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -131,10 +77,10 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         _check_packages(*(["tensorboard"] if tensorboard is not None else []))
         self._directory = None if directory is None else Path(directory)
         self._board = None if tensorboard is None else Board(Path(tensorboard))
-        self._tracks = [_Track(v if isinstance(v, EpisodeView) else EpisodeView(v)) for v in views]
+        self._tracks = [Track(v if isinstance(v, EpisodeView) else EpisodeView(v)) for v in views]
         self._every, self._tells_rewards, self._size = every_nth_episode, track_rewards, size
         self._fps = float(fps or env.metadata.get("render_fps") or DEFAULT_FPS)
-        self._recording: _Recording | None = None
+        self._recording: Recording | None = None
         self._check_views()
 
     @classmethod
@@ -213,7 +159,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         """Reset as the env does; episodes begin in the rows that are reset."""
         mask = (options or {}).get("reset_mask")  # which Gymnasium's own envs take out
         observation, info = self.env.reset(seed=seed, options=options)
-        batch = _Batch(observation, None, None, None, info)
+        batch = Batch(observation, None, None, None, info)
         is_reset = [self._was_reset(track, mask) for track in self._tracks]
         if is_reset[0]:
             self._finish(cut=not self._tracks[0].ended)
@@ -227,7 +173,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step as the env does."""
         result = self.env.step(actions)
-        self._follow(_Batch(*result, action=actions))
+        self._follow(Batch(*result, action=actions))
         return result  # type: ignore[no-any-return]
 
     def recv(self, *args: Any, **kwargs: Any) -> Any:
@@ -235,7 +181,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         result = cast(Any, self.env).recv(*args, **kwargs)
         where = {int(env_id): place for place, env_id in enumerate(result.env_ids)}
         self._follow(
-            _Batch(
+            Batch(
                 result.observation,
                 result.reward,
                 result.terminated,
@@ -254,13 +200,13 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
             self._board = None
         super().close(**kwargs)
 
-    def _was_reset(self, track: _Track, mask: Any) -> bool:
+    def _was_reset(self, track: Track, mask: Any) -> bool:
         if mask is None:
             return True
         agents = self._groups[track.view.group].agents if track.view.group in self._groups else 1
         return bool(mask[track.view.row // agents])
 
-    def _place(self, track: _Track, batch: _Batch) -> int | None:
+    def _place(self, track: Track, batch: Batch) -> int | None:
         """Return where a view's row stands in a batch; None if it is not part of it."""
         row = track.view.row
         if batch.where is None:
@@ -269,13 +215,13 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         place = batch.where.get(row // agents)
         return None if place is None else place * agents + row % agents
 
-    def _part(self, track: _Track, value: Any) -> Any:
+    def _part(self, track: Track, value: Any) -> Any:
         """Return the part of a view's group."""
         if value is None or track.view.group not in self._groups:
             return value
         return value[track.view.group]
 
-    def _follow(self, batch: _Batch) -> None:
+    def _follow(self, batch: Batch) -> None:
         """Count a step of every view's row; add a frame where the first one is recorded."""
         first_ends = False
         begins = False
@@ -303,7 +249,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         if self.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
             self._begin_at_once(batch)
 
-    def _begin_at_once(self, batch: _Batch) -> None:
+    def _begin_at_once(self, batch: Batch) -> None:
         """Begin the episodes whose first observation came with the last step of others."""
         for track in self._tracks:
             place = self._place(track, batch)
@@ -316,11 +262,11 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
 
     # Recording ----------------------------------------------------------------------------------
 
-    def _record(self, batch: _Batch, begins: bool) -> None:
+    def _record(self, batch: Batch, begins: bool) -> None:
         """Add a frame; begin a video before it where one is due."""
         episode = self._tracks[0].episode
         if begins and episode % self._every == 0:
-            self._recording = _Recording(
+            self._recording = Recording(
                 episode,
                 None if self._directory is None else Video(self._path(episode, ""), self._fps),
                 None if self._board is None else Clip(),
@@ -338,7 +284,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         assert self._directory is not None
         return self._directory / f"episode-{episode:06d}{ending}.mp4"
 
-    def _panel(self, track: _Track, batch: _Batch, place: int | None) -> drawing.Panel:
+    def _panel(self, track: Track, batch: Batch, place: int | None) -> drawing.Panel:
         """Return what a frame shows of a view whose row stands at ``place``, if anywhere."""
         view = track.view
         title = view.title or f"env {view.row}"
@@ -353,7 +299,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
         lines += [row.text(name) for name in view.texts]
         return drawing.Panel(title, row.picture(view.image), inset, tuple(lines))
 
-    def _row(self, track: _Track, batch: _Batch, place: int) -> Row:
+    def _row(self, track: Track, batch: Batch, place: int) -> Row:
         info = self._part(track, batch.info)
         observation = row_of(self._part(track, batch.observation), place)
         seen = row_of(info, place)
@@ -375,7 +321,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
             except OSError as error:
                 self._give_up(recording, error)
 
-    def _give_up(self, recording: _Recording, error: OSError) -> None:
+    def _give_up(self, recording: Recording, error: OSError) -> None:
         """Go on without this video: training is worth more."""
         assert recording.video is not None
         warnings.warn(

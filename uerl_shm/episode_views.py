@@ -79,11 +79,14 @@ class Row:
         """Return values in words, such as ``"speed 0.25 -1"``; empty for actions after a reset.
 
         Raises:
-            SpecError: There is no such array.
+            SpecError: There is no such array; not said after a reset, when there are no actions.
         """
-        if self.action is None and name.startswith("action/"):
-            return ""
-        values = np.ravel(_as_numpy(self._value(name)))
+        try:
+            values = np.ravel(_as_numpy(self._value(name)))
+        except SpecError:
+            if self.action is None:
+                return ""
+            raise
         shown = " ".join(f"{value:.3g}" for value in values[:6].tolist())
         return f"{name.rpartition('/')[2]} {shown}{' ...' if values.size > 6 else ''}"
 

@@ -6,16 +6,19 @@ import os
 import secrets
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import uerl_shm
 from command_line import kill, start_learner
+from support import marker_simulator
 from uerl_shm.cli.app import app
 
 
@@ -63,3 +66,25 @@ def bad_simulator(tmp_path_factory) -> str:
     flags = ["-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pthread"]
     subprocess.run([*compiler, *flags, *built, "-o", path], check=True)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[uerl_shm.VecEnv]:
+    """Four simulators whose frames are marked."""
+    name = f"uerl-test-{os.getpid()}-web"
+    with closing(
+        uerl_shm.VecEnv(
+            [sys.executable, marker_simulator.__file__], 4, name=name, annotations=["value"]
+        )
+    ) as env:
+        yield env
+
+
+@pytest.fixture
+def stepped(simulators) -> uerl_shm.VecEnv:
+    """The same, reset and stepped three times, with annotations."""
+    simulators.reset(seed=0)
+    for _ in range(3):
+        simulators.step(np.zeros((4, 2), np.float32))
+    simulators.annotate(value=[0.5, -1.5, 2.25, np.nan])
+    return simulators

@@ -1,4 +1,4 @@
-"""`uerl-shm view --web`: who may ask, what is told, and what a browser shows of it."""
+"""`uerl-shm view --web`: who may ask, and what is told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,8 +20,9 @@ import pytest
 
 import uerl_shm
 from command_line import ENVIRONMENT, PROGRAM, kill, start_learner
-from support import browser, marker_simulator
-from support.marker_simulator import BAR, BLUE, GREEN, GROUNDS, HEIGHT, RED, WIDTH, frame
+from support import marker_simulator
+from support.marker_simulator import frame
+from support.web_page import serving
 from uerl_shm.cli import view_state
 from uerl_shm.cli.view_rows import Reader
 from uerl_shm.cli.view_state import State
@@ -30,40 +30,6 @@ from uerl_shm.cli.view_web import MAX_CLIENTS, Server
 
 NUM_ENVS = 4
 COMMAND = [sys.executable, marker_simulator.__file__]
-needs_browser = pytest.mark.skipif(
-    browser.path() is None, reason="needs Chromium (Debian: apt-get install chromium)"
-)
-
-
-@pytest.fixture(scope="module")
-def simulators():
-    """Four marked envs that stand at their third step; the learner has sent the fourth."""
-    name = f"uerl-test-{os.getpid()}-web"
-    with closing(uerl_shm.VecEnv(COMMAND, NUM_ENVS, name=name, annotations=["value"])) as env:
-        yield env
-
-
-@pytest.fixture
-def stepped(simulators):
-    """The envs, reset and stepped three times, with annotations."""
-    simulators.reset(seed=0)
-    for _ in range(3):
-        simulators.step(np.zeros((NUM_ENVS, 2), np.float32))
-    simulators.annotate(value=[0.5, -1.5, 2.25, np.nan])
-    return simulators
-
-
-@contextmanager
-def serving(name: str, max_envs: int = 64):
-    server = Server(State(name, max_envs), 0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def ask(server: Server, path: str, host: str | None = None, method: str = "GET", **query):
@@ -328,94 +294,3 @@ def test_command_prints_the_address_and_serves_until_it_is_interrupted(stepped):
         assert viewing.wait(timeout=30) == 130
         viewing.stdout.close()
     assert taken.returncode == 2 and "expected a free one: leave --port out" in taken.stderr
-
-
-# What a browser shows ---------------------------------------------------------------------------
-
-
-def patch(shot: np.ndarray, box: dict, y: float, x: float) -> np.ndarray:
-    """Mean colour of a small square, at a place of a frame, in a picture of the page."""
-    top = int(box["top"] + y / HEIGHT * box["height"])
-    left = int(box["left"] + x / WIDTH * box["width"])
-    return shot[top - 2 : top + 3, left - 2 : left + 3, :3].reshape(-1, 3).mean(axis=0)
-
-
-@needs_browser
-def test_page_shows_every_env_upright_in_its_colours(stepped):
-    image = pytest.importorskip("PIL.Image", reason="reading PNGs needs pillow")
-    pytest.importorskip("websocket", reason="driving Chromium needs websocket-client")
-    with serving(stepped.segment_name) as server, browser.Browser(1280, 800) as page:
-        page.open(server.url)
-        page.wait_for("+document.body.dataset.looks >= 2")
-        shot = np.asarray(image.open(io.BytesIO(page.picture())).convert("RGB"))
-        assert shot.shape == (800, 1280, 3)
-        boxes = page.run(
-            "[...document.querySelectorAll('.card canvas')].map(c => c.getBoundingClientRect())"
-            ".map(b => ({top: b.top, left: b.left, width: b.width, height: b.height}))"
-        )
-        assert len(boxes) == NUM_ENVS
-        for env, box in enumerate(boxes):
-            assert box["width"] / box["height"] == pytest.approx(WIDTH / HEIGHT, rel=0.02)
-            places = {(5, 6): RED, (5, 42): GREEN, (27, 6): BLUE, (27, 42): GROUNDS[env]}
-            places |= {(16, 3 * 3 + 1.5): BAR}  # the third step
-            for (y, x), colour in places.items():
-                assert patch(shot, box, y, x) == pytest.approx(colour, abs=3), (env, y, x)
-        inside = page.run(
-            "Array.from(document.querySelectorAll('.card canvas')[1].getContext('2d')"
-            f".getImageData(0, 0, {WIDTH}, {HEIGHT}).data)"
-        )
-        shown = np.array(inside, np.uint8).reshape(HEIGHT, WIDTH, 4)[..., :3]
-        assert np.array_equal(shown, frame(1, 3))
-
-
-@needs_browser
-def test_page_tells_rates_lanes_numbers_and_a_row_that_is_chosen(stepped):
-    pytest.importorskip("websocket", reason="driving Chromium needs websocket-client")
-    with serving(stepped.segment_name) as server, browser.Browser() as page:
-        page.open(server.url)
-        page.wait_for("document.querySelectorAll('#lanes tbody tr').length === 4")
-        text = page.text()
-        assert stepped.segment_name in text and "4/4 simulators" in text.replace("\n", " ")
-        assert page.run("document.querySelector('#state').textContent") == "alive"
-        cards = page.run("[...document.querySelectorAll('.card')].map(c => c.innerText)")
-        for card, value in zip(cards, ("0.5", "-1.5", "2.25", "nan"), strict=True):
-            assert "reward +0.5" in card and f"value\n{value}" in card
-        page.run("document.querySelector('[data-row=\"2\"]').click()")
-        page.wait_for("document.querySelectorAll('#row img').length === 2")
-        row = page.run("document.querySelector('#row').innerText")
-        assert "observation/place\t2 3" in row and "info/speed\t0.75" in row
-        names = page.run("performance.getEntriesByType('resource').map(e => e.name)")
-        assert names and all(
-            name.startswith((server.url.partition("?")[0], "data:")) for name in names
-        )
-
-
-@needs_browser
-def test_page_is_dark_or_light_as_the_person_likes(stepped):
-    pytest.importorskip("websocket", reason="driving Chromium needs websocket-client")
-    ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
-    with serving(stepped.segment_name) as server, browser.Browser() as page:
-        page.open(server.url)
-        page.dark(True)
-        assert max(page.run(ground)) < 60
-        page.dark(False)
-        assert min(page.run(ground)) > 200
-        page.run("document.querySelector('#theme').click()")
-        assert max(page.run(ground)) < 60
-
-
-@needs_browser
-def test_page_says_when_the_learner_and_the_server_have_ended(name):
-    pytest.importorskip("websocket", reason="driving Chromium needs websocket-client")
-    with browser.Browser() as page:
-        with closing(uerl_shm.VecEnv("uerl-sim basic", num_envs=2, name=name)) as env:
-            env.reset()
-            command = [*PROGRAM, "view", name, "--web"]
-            viewing = subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True)
-            assert viewing.stdout is not None
-            page.open(viewing.stdout.readline().strip())
-            page.wait_for("document.querySelectorAll('.card').length === 2")
-        page.wait_for("document.querySelector('#state').textContent === 'ended'")
-        viewing.kill()
-        viewing.communicate()
-        page.wait_for("document.querySelector('#said').textContent.includes('has ended')")
