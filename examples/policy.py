@@ -6,7 +6,14 @@ distributions, and what is drawn from them into the array that a simulator expec
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import math
+import os
+import pickle
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Normal
 
-from uerl_shm import ArraySpec, EnvSpec, GroupSpec
+from uerl_shm import ArraySpec, EnvSpec, GroupSpec, SpecError
 
+MODEL = "policy:Policy"  # the network of a checkpoint that names none
 SMALLEST_PICTURE = 16  # pixels; arrays with shorter sides are not seen by convolutions
 
 
@@ -253,16 +261,86 @@ def rows_of(observation: Any, index: Any) -> Any:
     return observation[index]
 
 
-def save_policy(path: Path, policy: Policy, hidden: int, spec: EnvSpec, simulator: str) -> None:
-    """Write a policy with what is needed to play it."""
-    data = {"spec": spec.to_json(), "hidden": hidden, "simulator": simulator}
+def make_policy(group: GroupSpec, hidden: int | None, model: str = MODEL) -> Any:
+    """Return a network for a group.
+
+    Args:
+        group: The arrays that it sees and sets.
+        hidden: Width of its layers; None is not passed on.
+        model: Its class, ``module:Class``, or with further arguments ``module:Class(depth=3)``. The
+            module is imported as Python imports any, from the current folder too. A class derived
+            from `Policy` needs a `forward` of its own only.
+    """
+    found, options = find_class(model)
+    options |= {} if hidden is None else {"hidden": hidden}
+    try:
+        inspect.signature(found).bind(group, **options)
+    except TypeError as error:
+        raise SpecError(f"model {model!r}: {error}, expected those of its class") from None
+    return found(group, **options)
+
+
+def find_class(model: str) -> tuple[type[nn.Module], dict[str, Any]]:
+    """Return the class that a text names, and the arguments that it says."""
+    expected = "expected module:Class, or module:Class(name=value), on Python's path"
+    parts = re.fullmatch(r"([\w.]+):(\w+)(?:\((.*)\))?", model)
+    if parts is None:
+        raise SpecError(f"model {model!r}, {expected}")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        said: Any = ast.parse(f"dict({parts[3] or ''})", mode="eval").body
+        options = {str(part.arg): ast.literal_eval(part.value) for part in said.keywords}
+        found = getattr(importlib.import_module(parts[1]), parts[2])
+    except (SyntaxError, ValueError, ImportError, AttributeError) as error:
+        raise SpecError(f"model {model!r} ({error}), {expected}") from None
+    if said.args or not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise SpecError(f"model {model!r}, expected a class derived from nn.Module, and names")
+    return found, options
+
+
+def save_policy(
+    path: Path, policy: Any, hidden: int, spec: EnvSpec, simulator: str, model: str = MODEL
+) -> None:
+    """Write a policy with what is needed to make it (see `make_policy`) and to play it."""
+    data = {"spec": spec.to_json(), "hidden": hidden, "simulator": simulator, "model": model}
     torch.save({**data, "policy": policy.state_dict()}, path)
 
 
-def load_policy(path: Path) -> tuple[Policy, EnvSpec, str]:
-    """Return a policy, the spec it was trained for, and the command line of its simulator."""
-    data = torch.load(path, weights_only=True)
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what a file holds: numbers and texts, for nothing in it is run."""
+    try:
+        data = torch.load(path, weights_only=True, map_location="cpu")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SpecError(f"{path} ({reason}), expected a file that save_policy wrote") from None
+    if not isinstance(data, dict):
+        raise SpecError(f"{path} has a {type(data).__name__}, expected what save_policy wrote")
+    return data
+
+
+def load_weights(path: Path, policy: Any, weights: Any) -> None:
+    """Give a network its weights."""
+    try:
+        policy.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise SpecError(f"weights of {path}: {reason}; expected those of this model") from None
+
+
+def load_policy(path: Path) -> tuple[Any, EnvSpec, str]:
+    """Return a policy, the spec it was trained for, and the command line of its simulator.
+
+    Args:
+        path: A policy.pt or a checkpoint.pt of train_ppo.py.
+    """
+    data = load_checkpoint(path)
+    if isinstance(args := data.get("args"), dict):  # checkpoint.pt: the options of its run
+        data |= {**args, "simulator": args["simulator"] or f"uerl-sim {args['scene']}"}
+    missing = [name for name in ("spec", "hidden", "simulator", "policy") if name not in data]
+    if missing:
+        raise SpecError(f"{path} has no {missing[0]!r}, expected what save_policy wrote")
     spec = EnvSpec.from_json(data["spec"])
-    policy = Policy(spec.groups[0], data["hidden"])
-    policy.load_state_dict(data["policy"])
+    policy = make_policy(spec.groups[0], data["hidden"], data.get("model", MODEL))
+    load_weights(path, policy, data["policy"])
     return policy, spec, data["simulator"]

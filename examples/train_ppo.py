@@ -24,7 +24,7 @@ import episodes
 import numpy as np
 import pictures
 import torch
-from policy import Policy, rows_of, save_policy
+from policy import MODEL, Policy, make_policy, rows_of, save_policy
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -72,6 +72,8 @@ class Args:
     """longer gradients are shortened to it"""
     hidden: int = 128
     """width of the hidden layers"""
+    model: str = MODEL
+    """class of the network: nets:Mine of a nets.py here, nets:Mine(depth=3) with arguments"""
     threads: int = 1
     """of torch; more of them fight with simulators and neighbours when cores are few"""
     eval_episodes: int = 50
@@ -211,7 +213,7 @@ class Run:
         groups = env.spec.groups
         if len(groups) != 1:
             sys.exit(f"the simulator has {len(groups)} groups, expected 1: train them one by one")
-        self.policy = Policy(groups[0], args.hidden)
+        self.policy = make_policy(groups[0], args.hidden, args.model)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), args.learning_rate, eps=1e-5)
         self.env_steps, self.seconds = 0, 0.0
         self.history: list[tuple[int, float]] = []  # env steps and return of each episode's end
@@ -225,9 +227,8 @@ class Run:
     def train(self) -> None:
         """Train until ``total_steps`` are done."""
         args, begin, saved = self.args, time.perf_counter() - self.seconds, 0.0
-        progress = pictures.Progress(args.total_steps, self.env_steps)
         self.observation, self.info = self.env.reset(seed=args.seed + self.env_steps)
-        try:
+        with closing(pictures.Progress(args.total_steps, self.env_steps)) as progress:
             while self.env_steps < args.total_steps:
                 share_left = 1 - self.env_steps / args.total_steps
                 self.optimizer.param_groups[0]["lr"] = args.learning_rate * share_left
@@ -237,8 +238,6 @@ class Run:
                 if time.perf_counter() - saved > 60.0:
                     self.save()
                     saved = time.perf_counter()
-        finally:
-            progress.close()
 
     def iterate(self) -> dict[str, float]:
         """Learn from one rollout. On return its memory is free: no name refers to it any more."""
@@ -311,7 +310,7 @@ class Run:
         }
         torch.save(checkpoint, self.out / "checkpoint.new")
         os.replace(self.out / "checkpoint.new", self.out / "checkpoint.pt")
-        about = self.args.hidden, self.env.spec, self.args.command
+        about = self.args.hidden, self.env.spec, self.args.command, self.args.model
         save_policy(self.out / "policy.pt", self.policy, *about)
 
     def load(self, path: Path) -> None:
