@@ -47,6 +47,10 @@ test: .venv/built test-c ## run every test, but those that take long
 test-slow: .venv/built ## run the tests that take long
 	$(RUN) -m pytest -m slow $(ARGS)
 
+test-web: .venv/built ## test the page of `uerl-shm view --web` in Chromium
+	.ci/packages $(PYTHON) chromium
+	$(RUN) -m pytest tests/cli/test_view_web.py tests/cli/test_view_web_browser.py $(ARGS)
+
 test-c: ## run the tests in C and C++ only
 	@$(MAKE) --no-print-directory --jobs=$(shell nproc) $(PROGRAMS)
 	@failed=; for program in $(PROGRAMS); do echo "== $$program"; \

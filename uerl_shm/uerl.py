@@ -118,7 +118,7 @@ def vec_env(config: UEEnvConfig, num_envs: int = 1, **options: Any) -> VecEnv:
 
     Warns:
         UserWarning: The configuration has parts that do nothing here: hooks of Python classes,
-            episode videos.
+            episode videos, which are made by a wrapper.
     """
     spec, simulator = env_spec(config), command(config.launch_settings)
     if simulator is None and options.get("name") is None:

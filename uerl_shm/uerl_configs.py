@@ -92,7 +92,15 @@ class AgentConfig:
 
 @dataclass
 class RendererViewConfig:
-    """One view of UERL's episode videos; part of the JSON only."""
+    """One picture of UERL's episode videos (`uerl_shm.EpisodeRenderer.of_uerl`).
+
+    Attributes:
+        title: Written above it.
+        agent_id: Whose components these are.
+        base_image_comp: Name of a sensor, or of a component under ``infos_configs``: the picture.
+        obs_image_comp: Likewise, drawn small in a corner; None: there is none.
+        display_texts_components: Components whose values are written below.
+    """
 
     title: str
     agent_id: str
@@ -103,7 +111,17 @@ class RendererViewConfig:
 
 @dataclass
 class EpisodeRendererConfig:
-    """UERL's episode videos; part of the JSON only, no video is made of them here."""
+    """UERL's episode videos; `uerl_shm.EpisodeRenderer.of_uerl` makes them.
+
+    Attributes:
+        views: Pictures, side by side.
+        render_every_nth_episode: 1: each; 10: the first, the 11th, ...
+        track_rewards: Whether reward and return are written.
+        base_image_shape: Height, width and channels of each picture in the video.
+        tensorboard_logdir: None: TensorBoard gets nothing.
+        tensorboard_trial_name: Folder of the run under ``tensorboard_logdir``.
+        step_count: Part of the JSON only.
+    """
 
     views: list[RendererViewConfig]
     render_every_nth_episode: int = 1

@@ -64,6 +64,7 @@ def test_page_tells_rates_lanes_numbers_and_a_row_that_is_chosen(stepped):
         cards = page.run("[...document.querySelectorAll('.card')].map(c => c.innerText)")
         for card, value in zip(cards, ("0.5", "-1.5", "2.25", "nan"), strict=True):
             assert "reward +0.5" in card and f"value\n{value}" in card
+        assert all("place\n" in card and "speed\n0.75" in card for card in cards)
         page.run("document.querySelector('[data-row=\"2\"]').click()")
         page.wait_for("document.querySelectorAll('#row img').length === 2")
         row = page.run("document.querySelector('#row').innerText")
@@ -99,3 +100,16 @@ def test_page_says_when_the_learner_and_the_server_have_ended(name):
         viewing.kill()
         viewing.communicate()
         page.wait_for("document.querySelector('#said').textContent.includes('has ended')")
+
+
+def test_person_chooses_another_picture(stepped):
+    canvas = "document.querySelector('.card canvas')"
+    corner = f"{canvas}.getContext('2d').getImageData(3, 3, 1, 1).data[0]"
+    with serving(stepped.segment_name) as server, browser.Browser() as page:
+        page.open(server.url)
+        page.wait_for(f"{canvas} && {corner} === {RED[0]}")
+        page.run(
+            "(() => { const s = document.querySelector('#array'); s.value = 'info/spectator';"
+            "s.dispatchEvent(new Event('change')); })()"
+        )
+        page.wait_for(f"{corner} === {255 - RED[0]}")

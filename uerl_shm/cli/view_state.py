@@ -29,6 +29,7 @@ RATES_S = 1.0  # rates are of such a time
 STALE_S = 5.0  # nobody asked for so long: rates begin anew
 MAX_PIXELS = 2_000_000  # of all pictures in one answer
 MAX_NUMBERS = {"overview": 16, "row": 512}  # of one array of one row
+MAX_ROW_BYTES = 4096  # of an array in the overview: others are shown with their row only
 
 
 class State:
@@ -205,8 +206,7 @@ class State:
 
 
 def _is_small(field: Field) -> bool:
-    """Whether an array's numbers are part of the overview: what rows do, and what it brought."""
-    return field.role in ("reward", "terminated", "truncated", "mask", "action", "annotation")
+    return not field.kind and math.prod(field.shape) * field.dtype.itemsize <= MAX_ROW_BYTES
 
 
 def _told(step: Step | None, place: int, fields: Sequence[Field], limit: str) -> dict[str, Any]:
