@@ -47,7 +47,7 @@ class Trajectories:
             for row, *entry in zip(env_ids, *acted, *outcome, strict=True):
                 self.rows[row].append(entry)
         taken = [row[: num_steps + 1] for row in self.rows]
-        self.rows = [row[num_steps:] for row in self.rows]
+        self.rows = [row[-1:] for row in self.rows]  # who is ahead does not wait: it loses some
         columns = [
             torch.stack([torch.stack([entry[i] for entry in row]) for row in taken], 1)
             for i in range(8)

@@ -9,9 +9,14 @@ import logging
 import sys
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import ray
 import torch
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.connectors.env_to_module.observation_preprocessor import (
+    SingleAgentObservationPreprocessor,
+)
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
@@ -37,7 +42,24 @@ MODELS = {
 }
 
 
+def scaled(pictures: Any) -> Any:
+    return pictures / 127.5 - 1.0
+
+
+class Scaled(SingleAgentObservationPreprocessor):
+    """uint8 pictures as float32 from -1 to 1, which RLlib does not do by itself."""
+
+    def recompute_output_observation_space(
+        self, observations: gym.Space, _: gym.Space
+    ) -> gym.Space:
+        return gym.spaces.Box(-1.0, 1.0, observations.shape, np.float32)
+
+    def preprocess(self, observation: np.ndarray, episode: Any) -> np.ndarray:
+        return scaled(observation.astype(np.float32))
+
+
 def config_of(training: Training) -> PPOConfig:
+    pictures = training.scene == "apples"
     return (
         PPOConfig()
         .environment(RLlibVecEnv, env_config={"simulator": training.command})
@@ -45,12 +67,20 @@ def config_of(training: Training) -> PPOConfig:
             gym_env_vectorize_mode="vector_entry_point",
             num_envs_per_env_runner=NUM_ENVS,
             num_env_runners=0,  # here, in this process: the simulators are processes already
+            env_to_module_connector=(lambda *_, **__: Scaled()) if pictures else None,
         )
         .fault_tolerance(restart_failed_sub_environments=True)
         .training(
-            num_epochs=4, gamma=0.99, lambda_=0.95, clip_param=0.2, entropy_coeff=0.005,
-            vf_loss_coeff=0.5, grad_clip=0.5, use_kl_loss=False, **SETTINGS[training.scene],
-        )  # fmt: skip
+            num_epochs=4,
+            gamma=0.99,
+            lambda_=0.95,
+            clip_param=0.2,
+            entropy_coeff=0.005,
+            vf_loss_coeff=0.5,
+            grad_clip=0.5,
+            use_kl_loss=False,
+            **SETTINGS[training.scene],
+        )
         .rl_module(model_config=MODELS[training.scene])
         .debugging(seed=training.seed, log_level="ERROR")
     )
@@ -64,13 +94,15 @@ def main() -> int:
     while training.goes_on:
         told = algorithm.train()["env_runners"]
         done = told["num_env_steps_sampled_lifetime"]
-        training.add(int(done) - training.env_steps, f"return {told['episode_return_mean']:.2f}")
+        recent = told.get("episode_return_mean", float("nan"))  # no episode has ended yet
+        training.add(int(done) - training.env_steps, f"return {recent:.2f}")
     module = algorithm.get_module(DEFAULT_MODULE_ID)
 
     def act(observation: torch.Tensor) -> torch.Tensor:
         pictures = observation.dim() == 4
+        rows = scaled(observation.float()) if pictures else observation
         with torch.no_grad():
-            chosen = module.forward_inference({Columns.OBS: observation.float()})
+            chosen = module.forward_inference({Columns.OBS: rows})
         numbers = chosen[Columns.ACTION_DIST_INPUTS]
         return numbers.chunk(2, -1)[0].clamp(-1.0, 1.0) if pictures else numbers.argmax(-1)
 

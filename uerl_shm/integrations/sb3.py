@@ -142,8 +142,8 @@ class SB3VecEnv(SB3BaseVecEnv):  # type: ignore[misc]
             SpecError: The envs are not hosted, or ``indices`` are not all of them.
         """
         self._expect_hosted(f"env_method({method_name!r})", indices)
-        results = self.env.call(method_name, *method_args, **method_kwargs)  # type: ignore[attr-defined]
-        return list(results)
+        env: Any = self.env
+        return list(env.call(method_name, *method_args, **method_kwargs))
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
         """Return for each row whether a wrapper of this class is around the vector env."""
