@@ -24,8 +24,8 @@ COMMANDS = [command.name for command in app.registered_commands]
 def test_help_lists_every_command(run):
     said = run("--help").stdout
     assert COMMANDS == [
-        *("train", "check", "bench", "tune", "describe"),
-        *("ls", "inspect", "top", "view", "probe", "clean", "doctor"),
+        *("train", "export", "serve", "check", "bench", "tune", "describe"),
+        *("ls", "inspect", "top", "view", "probe", "record", "replay", "clean", "doctor"),
     ]
     for command in COMMANDS:
         assert f"\n  {command} " in said
@@ -214,4 +214,4 @@ def test_wheels_copy_of_the_example_wins_over_a_folder_beside_the_package(tmp_pa
     folders = (tmp_path / "_examples", tmp_path / "examples")
     assert [path.name for path in training.FOLDERS] == [path.name for path in folders]
     monkeypatch.setattr(training, "FOLDERS", folders)
-    assert training.find_script() == folders[0] / "train_ppo.py"
+    assert training.find_script("train_ppo.py") == folders[0] / "train_ppo.py"

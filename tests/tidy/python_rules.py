@@ -17,7 +17,7 @@ FLOORS = (
     ("array_spec", "spec", "spec_*", "pictures"),
     ("segment", "segment_*", "region", "region_*"),
     ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
-    ("rollout", "parts", "output", "transfer", "torch"),
+    ("rollout", "parts", "output", "transfer", "torch", "onnx_policy"),
     ("vec_env", "vec_*"),
     ("learning_agents", "learning_agents_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*"),
@@ -32,6 +32,7 @@ FRAMEWORKS = (
     *("torch", "ray", "stable_baselines3", "torchrl", "pettingzoo", "dm_env", "posix_ipc"),
     *("h5py", "minari"),
     *("PIL", "imageio_ffmpeg", "tensorboard"),
+    *("onnx", "onnxruntime"),
 )
 
 

@@ -15,10 +15,12 @@ from uerl_shm.cli import (
     clean,
     describe,
     doctor,
+    export,
     ls,
     probe,
     record,
     replay,
+    serve,
     top,
     train,
     tune,
@@ -108,6 +110,8 @@ def _root(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
+    "export": export.export,
+    "serve": serve.serve,
     "check": check.check,
     "bench": bench.bench,
     "tune": tune.tune,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from uerl_shm.cli.output import ERROR_EXIT, warn
 
-SCRIPT = "train_ppo.py"
 PACKAGE = Path(__file__).resolve().parents[1]
 # The wheel's copy, else that of a checkout.
 FOLDERS = (PACKAGE / "_examples", PACKAGE.parent / "examples")
@@ -36,27 +36,41 @@ def train(
         uerl-shm train -- --help
 
     Runs examples/train_ppo.py, one file to copy and change. Options that are not listed here are
-    passed on to it; the last example lists them.
+    passed on to it; the last example lists them. --model nets:Mine trains a network of your own.
     """
-    script = find_script()
-    missing = [name for name in ("torch", "tensorboard") if find_spec(name) is None]
-    if missing:
-        warn(
-            f"uerl-shm: {' and '.join(missing)} not found, expected for training: "
-            "pip install 'uerl_shm[train]'"
-        )
-        raise typer.Exit(ERROR_EXIT)
     arguments = [] if simulator is None else ["--simulator", simulator]
     arguments += [] if num_envs is None else ["--num-envs", str(num_envs)]
+    run_example("train_ppo.py", [*arguments, *ctx.args], ("torch", "tensorboard"), "train")
+
+
+def run_example(
+    name: str, arguments: Sequence[str], packages: Sequence[str], extra: str
+) -> NoReturn:
+    """Become an example.
+
+    Args:
+        name: Of its file.
+        arguments: What it is given.
+        packages: What it imports beyond what uerl_shm needs.
+        extra: Of uerl_shm, which brings these packages.
+    """
+    script = find_script(name)
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        warn(
+            f"uerl-shm: {' and '.join(missing)} not found, expected by {name}: "
+            f"pip install 'uerl_shm[{extra}]'"
+        )
+        raise typer.Exit(ERROR_EXIT)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, str(script), *arguments, *ctx.args])
+    os.execv(sys.executable, [sys.executable, str(script), *arguments])
 
 
-def find_script() -> Path:
-    """Return the path of the example."""
+def find_script(name: str) -> Path:
+    """Return the path of an example."""
     for folder in FOLDERS:
-        if (folder / SCRIPT).is_file():
-            return folder / SCRIPT
-    expected = " or ".join(str(folder / SCRIPT) for folder in FOLDERS)
-    warn(f"uerl-shm: {SCRIPT} not found, expected {expected}: reinstall uerl_shm")
+        if (folder / name).is_file():
+            return folder / name
+    expected = " or ".join(str(folder / name) for folder in FOLDERS)
+    warn(f"uerl-shm: {name} not found, expected {expected}: reinstall uerl_shm")
     raise typer.Exit(ERROR_EXIT)
