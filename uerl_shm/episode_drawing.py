@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,7 @@ def compose(panels: Sequence[Panel], size: tuple[int, int]) -> Picture:
     num_lines = 1 + max(len(panel.lines) for panel in panels)
     tall, wide = height + num_lines * LINE + GAP, width + GAP
     rows = math.ceil(len(panels) / columns)
-    frame = np.empty((_even(rows * tall + GAP), _even(columns * wide + GAP), 3), np.uint8)
-    frame[:] = BACKGROUND
+    frame = _blank(_even(rows * tall + GAP), _even(columns * wide + GAP)).copy()
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         top, left = GAP + row * tall, GAP + column * wide
@@ -83,11 +83,15 @@ def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
         picture = picture.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
     else:
         picture = shrunk(picture, max(int(height * scale), 1), max(int(width * scale), 1))
-    whole = np.empty((*size, 3), np.uint8)
-    whole[:] = BACKGROUND
+    whole = _blank(*size).copy()
     top, left = (size[0] - picture.shape[0]) // 2, (size[1] - picture.shape[1]) // 2
     whole[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return whole
+
+
+@functools.lru_cache(maxsize=8)  # copying is quicker than filling pixel by pixel
+def _blank(height: int, width: int) -> Picture:
+    return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
 def shrunk(picture: Picture, height: int, width: int) -> Picture:
@@ -104,11 +108,18 @@ def _even(number: int) -> int:
 @functools.lru_cache(maxsize=256)  # titles stay, and counts differ little between views
 def caption(text: str, width: int) -> Picture:
     """Return a line of text as a picture of shape ``(LINE, width, 3)``."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (width, LINE), BACKGROUND)
-    ImageDraw.Draw(image).text((2, 1), text, INK, ImageFont.load_default(size=14))
+    ImageDraw.Draw(image).text((2, 1), text, INK, _font())
     return np.asarray(image)
+
+
+@functools.cache
+def _font() -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size=14)
 
 
 def animated_gif(frames: Sequence[Picture], seconds_per_frame: float) -> bytes:
