@@ -171,19 +171,20 @@ class Replay:
             first, piece = _at(world, group, agent)
             index = world.step - first
             there = piece is not None and index <= len(piece.reward)
-            if self.spec.groups[group].mask:
-                command.present(row, there, group)
-            if piece is None or index == 0:
+            mask = self.spec.groups[group].mask
+            if piece is None or index == 0 or (mask and not there):
                 command.outcome(row, 0.0, False, False, group)
-                continue
-            last = min(index, len(piece.reward)) - 1  # of one that is done: it stays so
-            command.outcome(
-                row,
-                float(piece.reward[last]) if there else 0.0,
-                bool(piece.terminated[last]),
-                bool(piece.truncated[last]),
-                group,
-            )
+            else:
+                last = min(index, len(piece.reward)) - 1  # without a mask: done stays done
+                command.outcome(
+                    row,
+                    float(piece.reward[last]) if there else 0.0,
+                    bool(piece.terminated[last]),
+                    bool(piece.truncated[last]),
+                    group,
+                )
+            if mask:  # after the outcome, which says that the agent is there
+                command.present(row, there, group)
 
     def _write_arrays(self, rows: list[Rows], env: int, world: _World, final: bool) -> None:
         for group, agent, row in self._agents(env):

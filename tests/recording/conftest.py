@@ -41,8 +41,8 @@ def play(
         env.action_space.seed(seed)
         recorded.reset(seed=seed)
         for _ in range(num_steps):
-            *_, terminated, truncated, _ = recorded.step(env.action_space.sample())
-            done = ended(env, terminated, truncated)
+            *_, terminated, truncated, info = recorded.step(env.action_space.sample())
+            done = ended(env, terminated, truncated, info)
             if options.get("autoreset_mode") == "Disabled" and done.any():
                 recorded.reset(options={"reset_mask": done})
         if path is None:
@@ -51,12 +51,16 @@ def play(
         return recorded.counts
 
 
-def ended(env: uerl_shm.VecEnv, terminated: Any, truncated: Any) -> np.ndarray:
-    """Which entries of a reset_mask have ended; in the scenes used here all agents end at once."""
+def ended(env: uerl_shm.VecEnv, terminated: Any, truncated: Any, info: Any) -> np.ndarray:
+    """Which worlds have ended, as a reset_mask: every agent is done or absent."""
     if not isinstance(terminated, dict):
-        return terminated | truncated
-    each = [(terminated[name] | truncated[name]) for name in terminated]
-    return np.logical_or.reduce([rows.reshape(env.num_worlds, -1).all(axis=1) for rows in each])
+        return terminated | truncated  # all agents of these scenes end at once
+    done = [terminated[name] | truncated[name] for name in terminated]
+    away = [~info[name]["mask"] for name in terminated]
+    pairs = zip(done, away, strict=True)
+    all_out = [(d | a).reshape(env.num_worlds, -1).all(axis=1) for d, a in pairs]
+    any_done = [d.reshape(env.num_worlds, -1).any(axis=1) for d in done]
+    return np.logical_and.reduce(all_out) & np.logical_or.reduce(any_done)
 
 
 def folders(path: Path) -> list[Path]:
@@ -67,16 +71,22 @@ def folders(path: Path) -> list[Path]:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Everything in a data set's file, as bytes; why an episode was cut is left out."""
+    """Every array of a data set as bytes, by where its episode belongs.
+
+    In which order episodes of one step end, and why one was cut, may differ.
+    """
     found: dict[str, Any] = {}
-
-    def visit(name: str, item: Any) -> None:
-        attributes = {key: int(value) for key, value in item.attrs.items() if key != "cut"}
-        is_array = isinstance(item, h5py.Dataset)
-        found[name] = (attributes, item.dtype.str, item[()].tobytes()) if is_array else attributes
-
     with h5py.File(folder / "main_data.hdf5") as file:
-        file.visititems(visit)
+        for episode in file.values():
+            keys = ("env", "agent", "episode", "first_step", "total_steps")
+            place = ", ".join(f"{key} {episode.attrs[key]}" for key in keys)
+
+            def visit(name: str, item: Any, place: str = place) -> None:
+                if isinstance(item, h5py.Dataset):
+                    found[f"{place}: {name}"] = item.dtype.str, item[()].tobytes()
+
+            episode.visititems(visit)
+            found[f"{place}: seed"] = episode.attrs.get("seed")
     return found
 
 
