@@ -22,7 +22,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from scoring import Training
 
-from uerl_shm.integrations.rllib import RLlibVecEnv
+from uerl_shm.integrations.rllib import LeaveOutInvalid, RLlibVecEnv
 
 STEPS = {"basic": 8_192, "apples": 30_720}
 NUM_ENVS = 8
@@ -71,6 +71,7 @@ def config_of(training: Training) -> PPOConfig:
         )
         .fault_tolerance(restart_failed_sub_environments=True)
         .training(
+            learner_connector=lambda *_: LeaveOutInvalid(),
             num_epochs=4,
             gamma=0.99,
             lambda_=0.95,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ PICTURES = ("sb3", "torchrl", "rllib", "cleanrl", "puffer")
 def trained(adapter: str, scene: str) -> tuple[dict[str, float], str]:
     """Return the numbers of an example's RESULT, and what it falls short of, if anything."""
     command = [sys.executable, f"examples/train_{adapter}.py", "--scene", scene]
-    begin = time.perf_counter()
+    begin, cpu_before = time.perf_counter(), cpu_seconds()
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
@@ -51,12 +52,18 @@ def trained(adapter: str, scene: str) -> tuple[dict[str, float], str]:
     if not last.startswith("RESULT "):
         return {}, f"no RESULT: {done.stderr[-2000:]}"
     result = {name: float(value) for name, value in re.findall(r"(\w+)=([-\d.]+)", last)}
-    result["seconds"] = seconds
+    result |= {"seconds": seconds, "cpu_seconds": cpu_seconds() - cpu_before}
     if done.returncode != 0:
         return result, done.stderr.strip().splitlines()[-1]
     if seconds > LONGEST_S:
         return result, f"took {seconds:.0f} s, expected at most {LONGEST_S:.0f}: are cores busy?"
     return result, ""
+
+
+def cpu_seconds() -> float:
+    """Return what processes that have ended took, of those that were started here."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def checked() -> tuple[int, str]:
@@ -95,6 +102,7 @@ def main() -> int:
             figures.append(f"{name}_random={result['random_return']:.2f}")
         if result:
             figures.append(f"{name}_seconds={result['seconds']:.0f}")
+            figures.append(f"{name}_cpu_seconds={result['cpu_seconds']:.0f}")
         tqdm.write(f"{name}: {result}")
     if not only:
         passed, missed = checked()

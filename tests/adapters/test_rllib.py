@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,16 @@ pytestmark = [
 ]
 pytest.importorskip("ray", reason="ray is not installed")
 pytest.importorskip("ray.rllib", reason="packages that RLlib needs are not installed")
+import ray
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.connectors.learner import AddOneTsToEpisodesAndTruncate
+from ray.rllib.core.columns import Columns
 from ray.rllib.env.env_errors import StepFailedRecreateEnvError
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from adapters.conftest import BASIC, PROBE, kill
 from uerl_shm import SimulatorLost, SpecError
-from uerl_shm.integrations.rllib import RLlibVecEnv
+from uerl_shm.integrations.rllib import LeaveOutInvalid, RLlibVecEnv
 
 NUM_ENVS = 3
 
@@ -102,6 +106,42 @@ def test_an_env_runner_makes_the_env_anew(runner):
     episodes = one.sample(num_timesteps=60, random_actions=True)
     assert one.env.unwrapped is not before and before.closed
     assert sum(len(episode) for episode in episodes) >= 60
+
+
+@pytest.mark.parametrize("leave_out", [True, False])
+def test_steps_without_a_simulator_have_no_loss(runner, leave_out):
+    one = runner(PROBE, min_valid=1)
+    one.sample(num_timesteps=30, random_actions=True)
+    kill(one.env.unwrapped, 1)
+    episodes = []
+    while not episodes or not all(one.env.unwrapped._current()[1]["valid"]):
+        episodes += one.sample(num_timesteps=30, random_actions=True)
+    episodes += one.sample(num_timesteps=30, random_actions=True)
+    told = [[info["valid"] for info in episode.get_infos()] for episode in episodes]
+    batch: dict[str, Any] = {}
+    for piece in (AddOneTsToEpisodesAndTruncate(), *[LeaveOutInvalid()] * leave_out):
+        batch = piece(rl_module=None, batch=batch, episodes=episodes, shared_data={})
+    masks = [batch[Columns.LOSS_MASK][(episode.id_,)] for episode in episodes]
+    expected = [[before and after for before, after in pairwise(valid)] + [False] for valid in told]
+    assert not all(map(all, told)) and any(map(any, told))
+    assert (masks == expected) == leave_out
+
+
+def test_ppo_learns_with_the_connector(runner):
+    config = runner(BASIC).config.copy(copy_frozen=False)
+    config.training(
+        train_batch_size_per_learner=60,
+        minibatch_size=30,
+        num_epochs=1,
+        learner_connector=lambda *_: LeaveOutInvalid(),
+    )
+    algorithm = config.build_algo()
+    try:
+        learned = algorithm.train()["learners"]["default_policy"]
+        assert np.isfinite(learned["total_loss"])
+    finally:
+        algorithm.stop()
+        ray.shutdown()
 
 
 def test_what_an_episode_keeps_does_not_change(adapt):

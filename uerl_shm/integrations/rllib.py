@@ -5,16 +5,19 @@ The only module that imports ray.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from gymnasium.vector import AutoresetMode, VectorWrapper
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+from ray.rllib.core.columns import Columns
 from ray.rllib.env.env_errors import StepFailedRecreateEnvError
 
 from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError
 from uerl_shm.integrations.rows import check_env
 from uerl_shm.vec_env import VecEnv
 
-__all__ = ["RLlibVecEnv"]
+__all__ = ["LeaveOutInvalid", "RLlibVecEnv"]
 
 
 class RLlibVecEnv(VectorWrapper):
@@ -31,10 +34,10 @@ class RLlibVecEnv(VectorWrapper):
             .fault_tolerance(restart_failed_sub_environments=True)
         )
 
-    RLlib has no place for rows that no simulator made. So a step waits, unless ``min_valid`` is
-    given, until every simulator that was lost is back; the episodes that were cut off are
-    truncated. When one is lost for good, `StepFailedRecreateEnvError` tells RLlib to make the env
-    anew.
+    Unless ``min_valid`` is given, a step waits until every simulator that was lost is back; the
+    episodes that were cut off are truncated. What no simulator made is left out of learning by
+    `LeaveOutInvalid`. When a simulator is lost for good, `StepFailedRecreateEnvError` tells RLlib
+    to make the env anew.
 
     Args:
         config: ``"simulator"`` and other arguments of `VecEnv`, but for ``autoreset_mode`` and
@@ -72,3 +75,28 @@ class RLlibVecEnv(VectorWrapper):
             return self.env.step(actions)
         except (SimulatorLost, SegmentCorrupt) as error:
             raise StepFailedRecreateEnvError(str(error)) from error
+
+
+class LeaveOutInvalid(ConnectorV2):  # type: ignore[misc]
+    """Masks the loss of rows that are not to be learned from, for PPO, APPO and IMPALA.
+
+    ``config.training(learner_connector=lambda *_: LeaveOutInvalid())``. A batch size of steps then
+    counts those that are masked, too. Algorithms whose batches have no loss mask are left as they
+    are.
+    """
+
+    def __call__(self, *, batch: dict[str, Any], episodes: list[Any], **_: Any) -> dict[str, Any]:
+        """Put False into the loss mask of each step whose row was not there before or after it."""
+        masks = batch.get(Columns.LOSS_MASK)
+        if masks is None:
+            return batch
+        for episode in self.single_agent_episode_iterator(episodes, agents_that_stepped_only=False):
+            here = [_is_here(info) for info in episode.get_infos()]
+            mask = masks[(episode.id_,)]
+            for t, (before, after) in enumerate(pairwise(here)):
+                mask[t] = mask[t] and before and after
+        return batch
+
+
+def _is_here(info: dict[str, Any]) -> bool:
+    return bool(info.get("valid", True)) and bool(info.get("mask", True))
