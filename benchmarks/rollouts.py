@@ -3,8 +3,8 @@
     make bench-rollouts
 
 64 `probe` simulators, 84x84x3, a linear policy; then PPO on `apples`, end to end. Both ways have
-the same env, slots and policy, and hand over equal bytes; they run in turn, and the medians count. The
-last line is ``RESULT key=value ...``; the exit code is 1 when the promise is not kept.
+the same env, slots and policy, and hand over equal bytes; they run in turn, and the medians count.
+The last line is ``RESULT key=value ...``; the exit code is 1 when the promise is not kept.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from uerl_shm import registration
 from uerl_shm.array_spec import ArraySpec
+from uerl_shm.engine_config import EngineConfig
 from uerl_shm.errors import (
     LayoutMismatch,
     LearnerClosed,
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArraySpec",
+    "EngineConfig",
     "Env",
     "EnvSpec",
     "EpisodeRenderer",

@@ -19,6 +19,7 @@ import numpy as np
 
 from uerl_shm import _core
 from uerl_shm.array_spec import ArraySpec
+from uerl_shm.engine_config import EngineConfig
 from uerl_shm.errors import SegmentExists, SegmentNotFound, SpecError, UerlError
 from uerl_shm.spec import EnvSpec, GroupSpec
 
@@ -117,7 +118,10 @@ def text_of(
     """
     text: dict[str, Any] = {"spec": json.loads(spec.to_json()), "launch": launch}
     if engine is not None:
-        text["engine"] = dict(engine)
+        text["engine"] = {
+            key: value.to_json() if isinstance(value, EngineConfig) else value
+            for key, value in engine.items()
+        }
     try:
         return json.dumps(text, allow_nan=False).encode()
     except (TypeError, ValueError) as error:

@@ -15,7 +15,6 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError, StepTimeout
-from uerl_shm.keeper import Keeper, Patience
 from uerl_shm.launcher import Simulator
 from uerl_shm.options import Access, checked_choice, checked_seconds, reset_mask_of, seeds_of
 from uerl_shm.output import Output
@@ -26,7 +25,6 @@ from uerl_shm.spec import EnvSpec
 from uerl_shm.vec_looking import Looking
 from uerl_shm.vec_making import (
     Closed,
-    Isolation,
     Rows,
     Unborn,
     checked_autoreset_mode,
@@ -34,6 +32,7 @@ from uerl_shm.vec_making import (
     checked_name,
     create_core,
     create_launcher,
+    isolation_of,
     output_of,
     space_of,
     spec_from,
@@ -106,13 +105,16 @@ class VecEnv(Looking, VectorEnv):
         min_valid: Rows of living simulators that a step needs; with fewer it waits for restarts,
             and raises `SimulatorLost` when none is under way.
         engine: What the engine is told, as JSON: agents to spawn, frame rate, and what else its
-            plugin reads (docs/howto/unreal.md). It stands in the segment's text.
+            plugin reads (docs/howto/unreal.md); ``"training"`` and ``"inference"`` may be an
+            `EngineConfig`. It stands in the segment's text.
         annotations: Names of numbers that `annotate` writes, such as ``["value"]``.
         pin_memory: Page-lock the segment, so that copies to a GPU do not wait; None: if ``device``
             is one. A batch that is dropped is not overwritten before the current stream has done
             what it was given until then.
         fixed_tensors: On a GPU: every batch goes into the same tensors, as CUDA graphs need; the
             next `step` overwrites them.
+        max_episode_steps: Episodes that are so long are truncated, whatever the simulator says; not
+            in SameStep mode.
 
     Raises:
         SpecError: An argument or the spec is wrong.
@@ -153,6 +155,7 @@ class VecEnv(Looking, VectorEnv):
         annotations: Sequence[str] = (),
         pin_memory: bool | None = None,
         fixed_tensors: bool = False,
+        max_episode_steps: int | None = None,
     ) -> None:
         self._core: Any = Unborn()
         self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
@@ -160,23 +163,22 @@ class VecEnv(Looking, VectorEnv):
         self._timeout_s = checked_seconds("timeout_s", timeout_s)
         patience_s = checked_seconds("startup_timeout_s", startup_timeout_s)
         access = Access(shm_mode, shm_group, run_as_user, starts=simulator is not None)
-        self.segment_name = checked_name(name)
+        name = self.segment_name = checked_name(name)
         self._spec = spec_from(spec, simulator, environ, cwd, patience_s, run_as_user)
         self._rows = Rows(self._spec, num_envs, envs_per_simulator)
-        self._introduce(num_envs, render_mode)
-        self._output = output_of(output, device, pin_memory, fixed_tensors)
-        self._batch, self._to_host = self._output.batch, self._output.to_host
+        self._introduce(num_envs, render_mode, output_of(output, device, pin_memory, fixed_tensors))
         launcher = create_launcher(
-            simulator, self.segment_name, self._rows,
+            simulator, name, self._rows,
             environ=environ, cwd=cwd, log_dir=log_dir, run_as_user=run_as_user)  # fmt: skip
-        patience = Patience(on_death == "restart", max_restarts, kill_after_s, patience_s)
-        keeper = Keeper(launcher, patience)
-        isolation = Isolation(on_death != "raise", step_deadline_s, min_valid, keeper)
+        isolation = isolation_of(
+            launcher, on_death, startup_s=patience_s, max_restarts=max_restarts,
+            min_valid=min_valid, kill_after_s=kill_after_s,
+            step_deadline_s=step_deadline_s)  # fmt: skip
         self._core = create_core(
-            self._spec, self._rows, access, isolation, name=self.segment_name, slots=slots,
-            autoreset_mode=self.autoreset_mode, torch=output == "torch", copy=copy,
-            engine=engine, annotations=annotations)  # fmt: skip
-        self._simulators = Simulators(self._core, self.segment_name, self._rows.num_lanes, keeper)
+            self._spec, self._rows, access, isolation, name=name, slots=slots, copy=copy,
+            autoreset_mode=self.autoreset_mode, torch=output == "torch", engine=engine,
+            annotations=annotations, max_episode_steps=max_episode_steps)  # fmt: skip
+        self._simulators = Simulators(self._core, name, self._rows.num_lanes, isolation.keeper)
         self._finalizer = weakref.finalize(self, _close, self._core, self._simulators, self._output)
         self._start(parameters or {}, patience_s, max_parallel_starts)
 
@@ -191,8 +193,9 @@ class VecEnv(Looking, VectorEnv):
             self.close()
             raise
 
-    def _introduce(self, num_envs: int, render_mode: str | None) -> None:
-        """Set what Gymnasium and its wrappers look at."""
+    def _introduce(self, num_envs: int, render_mode: str | None, output: Output) -> None:
+        """Set what Gymnasium and its wrappers look at, and what kind of arrays they get."""
+        self._output, self._batch, self._to_host = output, output.batch, output.to_host
         self.num_envs, self.num_worlds = num_envs, self._rows.num_worlds
         self.spec: Any = self._spec  # gymnasium.make_vec() puts its registration here
         checked_choice("render_mode", render_mode, (None, "rgb_array"))

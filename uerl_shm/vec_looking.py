@@ -43,6 +43,25 @@ class Looking:
         """
         return {**self._core.stats(), "segment_bytes": self._core.segment_bytes}
 
+    def elapsed_steps(self) -> Any:
+        """Return the steps of each row's episode, as of its last observation; 0: it is the first.
+
+        int64, shape ``(num_envs,)``, the caller's own; a dict by group where there are several.
+        """
+        groups = self._spec.groups
+        steps = {group.name: self._core.elapsed_steps(i) for i, group in enumerate(groups)}
+        return steps if len(groups) > 1 else steps[groups[0].name]
+
+    def is_first(self) -> Any:
+        """Return whether each row's last observation is the first of its episode; bool, as above.
+
+        What a recurrent policy clears its memory by.
+        """
+        steps = self.elapsed_steps()
+        if isinstance(steps, dict):
+            return {name: rows == 0 for name, rows in steps.items()}
+        return steps == 0
+
     def annotate(self, **values: Any) -> None:
         """Write numbers beside the last observations, for people and for the engine's overlay.
 

@@ -15,7 +15,7 @@ from uerl_shm import _core
 from uerl_shm import segment as segments
 from uerl_shm import spec_checks as checks
 from uerl_shm.errors import SpecError
-from uerl_shm.keeper import Keeper
+from uerl_shm.keeper import Keeper, Patience
 from uerl_shm.launcher import Launcher, Simulator, describe
 from uerl_shm.options import Access, checked_choice, checked_count, checked_seconds
 from uerl_shm.output import Output
@@ -130,6 +130,21 @@ class Isolation:
         checked_count("min_valid", self.min_valid)
 
 
+def isolation_of(
+    launcher: Launcher | None,
+    on_death: str,
+    *,
+    startup_s: float,
+    max_restarts: int,
+    kill_after_s: float,
+    step_deadline_s: float,
+    min_valid: int,
+) -> Isolation:
+    """Return what is done about simulators that are lost or late, for ``on_death`` of `VecEnv`."""
+    patience = Patience(on_death == "restart", max_restarts, kill_after_s, startup_s)
+    return Isolation(on_death != "raise", step_deadline_s, min_valid, Keeper(launcher, patience))
+
+
 def create_core(
     spec: EnvSpec,
     rows: Rows,
@@ -143,6 +158,7 @@ def create_core(
     copy: bool,
     engine: Mapping[str, Any] | None,
     annotations: Sequence[str],
+    max_episode_steps: int | None,
 ) -> Any:
     """Create the segment; return the learner that owns it.
 
@@ -153,6 +169,14 @@ def create_core(
     if isolation.min_valid > most:
         raise SpecError(f"min_valid is {isolation.min_valid}, expected at most the {most} rows")
     mode = autoreset_mode.value
+    if max_episode_steps is not None:
+        if checked_count("max_episode_steps", max_episode_steps) == 0:
+            raise SpecError("max_episode_steps 0, expected at least 1, or None")
+        if autoreset_mode == AutoresetMode.SAME_STEP:
+            raise SpecError(
+                "max_episode_steps in SameStep mode, where simulators reset by themselves, "
+                "expected NextStep or Disabled: or let the simulator end its episodes"
+            )
     launch = {"autoreset_mode": mode, "envs_per_simulator": rows.worlds_per_lane}
     return _core.Learner(
         name=name,
@@ -173,6 +197,7 @@ def create_core(
         masks=isolation.masks,
         step_deadline_s=isolation.step_deadline_s,
         min_valid=isolation.min_valid,
+        max_steps=max_episode_steps or 0,
         on_event=isolation.keeper.on_event,
     )
 

@@ -15,6 +15,7 @@ struct BatchOptions {
     bool copy = false;         // plain copies instead of views
     bool tells_valid = false;  // info["valid"]: whether a simulator made the row
     uint32_t min_valid = 0;    // rows of living simulators that a step needs
+    uint32_t max_steps = 0;    // of an episode, which is truncated then; 0: the simulator says
 };
 
 // What a step brought to the rows of one group; the learner's own memory. reward float32 or
@@ -70,6 +71,9 @@ class Batches {
 
     LeaseEvents& lease_events() { return *lease_events_; }
 
+    // Steps of each row's episode, int64 (rows,), as of the last delivered rows.
+    py::array elapsed_steps(uint32_t group);
+
     void begin_rollout(uint32_t num_steps);
     py::dict rollout_arrays();
     void end_rollout() { rollout_.reset(); }
@@ -109,6 +113,7 @@ class Batches {
     py::array flags_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count);
     py::array rewards_of(uint32_t field, const std::vector<Run>& runs, py::ssize_t count);
     std::vector<Outcome> outcomes_of(const std::vector<Run>& runs, bool with_rewards);
+    void truncate_long(const std::vector<uint32_t>& lanes, std::vector<Outcome>& outcomes);
     void note_ended(const std::vector<uint32_t>& lanes, const std::vector<Outcome>& outcomes);
     py::array present_mask(py::ssize_t count);
     void add_final(uint32_t group, const std::vector<Run>& runs, const py::object& lease,

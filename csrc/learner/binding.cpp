@@ -51,7 +51,7 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
                                       const py::bytes& text, const py::list& action_checks,
                                       bool wide_rewards, bool writable, bool copy, bool any_order,
                                       bool masks, double step_deadline_s, uint32_t min_valid,
-                                      py::object on_event) {
+                                      uint32_t max_steps, py::object on_event) {
     return translated([&] {
         Config config;
         config.name = name;
@@ -82,7 +82,8 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
                               parts[2].cast<std::vector<int64_t>>()});
         }
         return std::make_unique<Batches>(
-            std::move(config), BatchOptions{wide_rewards, writable, copy, masks, min_valid},
+            std::move(config),
+            BatchOptions{wide_rewards, writable, copy, masks, min_valid, max_steps},
             std::move(checks), std::move(on_event));
     });
 }
@@ -120,12 +121,13 @@ void define_steps(py::class_<Batches>& learner) {
              "envs_per_lane"_a, "slots"_a, "autoreset_mode"_a, "message_bytes"_a, "groups"_a,
              "fields"_a, "text"_a, "action_checks"_a, "wide_rewards"_a, "writable"_a, "copy"_a,
              "any_order"_a = false, "masks"_a = false, "step_deadline_s"_a = 1e9, "min_valid"_a = 0,
-             "on_event"_a = py::none())
+             "max_steps"_a = 0, "on_event"_a = py::none())
         .def("step", &Batches::step, "actions"_a, "timeout_s"_a)
         .def("send", &Batches::send, "actions"_a, "env_ids"_a)
         .def("recv", &Batches::recv, "min_envs"_a, "max_envs"_a, "timeout_s"_a)
         .def("send_part", &Batches::send_part, "actions"_a, "first_lane"_a, "num_lanes"_a)
         .def("recv_part", &Batches::recv_part, "first_lane"_a, "num_lanes"_a, "timeout_s"_a)
+        .def("elapsed_steps", &Batches::elapsed_steps, "group"_a)
         .def("annotate", &Batches::annotate, "field"_a, "values"_a)
         .def(
             "set_lease_event",

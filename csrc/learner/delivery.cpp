@@ -145,6 +145,44 @@ std::vector<Outcome> Batches::outcomes_of(const std::vector<Run>& runs, bool wit
     return outcomes;
 }
 
+// Ends episodes that are as long as they may be; the observer shall see it too.
+void Batches::truncate_long(const std::vector<uint32_t>& lanes, std::vector<Outcome>& outcomes) {
+    if (options_.max_steps == 0) return;
+    const uerl_segment& segment = learner_.segment();
+    size_t index = 0;  // of the env within the batch
+    for (const uint32_t lane : lanes)
+        for (uint32_t i = 0; i < learner_.envs_per_lane(); i++, index++) {
+            const uint32_t env = lane * learner_.envs_per_lane() + i;
+            if (learner_.filled(env) || learner_.elapsed_with_this_step(env) < options_.max_steps)
+                continue;
+            for (uint32_t group = 0; group < num_groups_; group++) {
+                Outcome& outcome = outcomes[group];
+                const uint32_t agents = segment.groups[group].rows_per_env;
+                const auto* terminated = static_cast<const uint8_t*>(outcome.terminated.data());
+                auto* truncated = static_cast<uint8_t*>(outcome.truncated.mutable_data());
+                for (uint32_t agent = 0; agent < agents; agent++) {
+                    const size_t row = index * agents + agent;
+                    const bool absent =
+                        mask_[group] != UINT32_MAX &&
+                        static_cast<const uint8_t*>(outcome.present.data())[row] == 0;
+                    if (terminated[row] || absent) continue;
+                    truncated[row] = 1;
+                    *uerl_segment_row(&segment, truncated_[group], learner_.lane(lane).slot,
+                                      env * agents + agent) = 1;
+                }
+            }
+        }
+}
+
+py::array Batches::elapsed_steps(uint32_t group) {
+    const uint32_t agents = learner_.segment().groups[group].rows_per_env;
+    py::array_t<int64_t> steps(static_cast<py::ssize_t>(learner_.segment().groups[group].num_rows));
+    int64_t* next = steps.mutable_data();
+    for (uint32_t env = 0; env < learner_.num_envs(); env++)
+        for (uint32_t agent = 0; agent < agents; agent++) *next++ = learner_.elapsed(env);
+    return std::move(steps);
+}
+
 // An env has ended when none of its rows goes on: each is done or absent, and one at least is done.
 void Batches::note_ended(const std::vector<uint32_t>& lanes, const std::vector<Outcome>& outcomes) {
     size_t index = 0;  // of the env within the batch
@@ -274,8 +312,9 @@ py::tuple Batches::deliver(const std::vector<uint32_t>& lanes, bool outcome) {
     uint64_t num_rows_in_all = 0;
     for (uint32_t group = 0; group < num_groups_; group++) num_rows_in_all += num_rows(group, runs);
     const py::object lease = lease_of(runs, num_rows_in_all);
-    const std::vector<Outcome> outcomes = outcomes_of(runs, outcome);
+    std::vector<Outcome> outcomes = outcomes_of(runs, outcome);
     if (outcome) {
+        truncate_long(lanes, outcomes);
         note_ended(lanes, outcomes);
         learner_.count_delivery(
             num_rows_in_all, runs.size() == 1 && lanes.size() == all_lanes_.size(), runs[0].slot);

@@ -66,6 +66,7 @@ void Learner::prepare_lanes() {
     skipped_.assign(num_envs(), 0);
     filled_.assign(num_envs(), 0);
     owes_.assign(num_envs(), 0);
+    elapsed_.assign(num_envs(), 0);
     looked_ns_ = uerl_now_ns();
     losses_.resize(num_lanes());
     filling_.assign(segment.header.num_slots, 0);

@@ -201,8 +201,18 @@ class Learner {
     bool can_lease(const Run& run) const { return can_hold(run, 1) && settled(run); }
     // Notes the outcome of delivered rows: done flags, normalised, for each row of the lane's envs.
     void note_outcome(uint32_t env, bool ended) {
-        if (!skipped_[env]) ended_[env] = ended;
+        if (!skipped_[env]) {
+            ended_[env] = ended;
+            elapsed_[env] = elapsed_with_this_step(env);
+            if (ended && autoreset_mode() == UERL_AUTORESET_SAME_STEP) elapsed_[env] = 0;
+        }
         owes_[env] = 0;
+    }
+    // Steps of an env's episode, as of its last delivered rows; 0: they are its first.
+    uint32_t elapsed(uint32_t env) const { return elapsed_[env]; }
+    // The same when the rows that are being delivered are counted.
+    uint32_t elapsed_with_this_step(uint32_t env) const {
+        return was_reset_[env] ? 0 : elapsed_[env] + (filled_[env] ? 0 : 1);
     }
     void count_delivery(uint64_t rows, bool whole, uint32_t slot);
 
@@ -274,6 +284,7 @@ class Learner {
     std::vector<uint32_t> ready_;        // lanes to deliver, oldest first
     std::vector<uint32_t> taken_;        // lanes that the last take() made idle
     std::vector<uint8_t> ended_, started_, was_reset_, skipped_, filled_;  // of each env
+    std::vector<uint32_t> elapsed_;    // of each env: steps of its episode
     std::vector<uint8_t> owes_;        // of each env: an episode was cut off, which nobody was told
     std::vector<std::string> losses_;  // of each lane
     std::vector<Event> events_;

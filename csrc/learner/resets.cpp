@@ -87,6 +87,7 @@ void Learner::send_reset_to(uint32_t index, const std::vector<uint8_t>& mask,
         write_parameters(env, action_slot);
         started_[env] = 1;
         ended_[env] = 0;
+        elapsed_[env] = 0;
     }
     if (lane.ready) {  // its result was not delivered, and never will be
         lane.ready = false;
