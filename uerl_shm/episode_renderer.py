@@ -147,7 +147,7 @@ class EpisodeRenderer(VectorWrapper[Any, Any, Any, Any, Any]):
 
     def __getattr__(self, name: str) -> Any:
         """Return what the env has beside the contract of Gymnasium."""
-        if name.startswith("_"):
+        if name.startswith("_") or name == "env":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.env, name)
 

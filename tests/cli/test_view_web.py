@@ -223,6 +223,25 @@ def test_agents_and_groups_have_rows_of_their_own(name):
             assert len(told(server)["rows"]) == 2 and told(server)["num_rows"] == 4
 
 
+def test_agents_that_are_away_are_told_so(name):
+    with closing(uerl_shm.VecEnv("uerl-sim gather", num_envs=2, name=name)) as env:
+        _, info = env.reset(seed=0)
+        for _ in range(2000):
+            if not all(own["mask"].all() for own in info.values()):
+                break
+            info = env.step(env.action_space.sample())[4]
+        assert not all(own["mask"].all() for own in info.values())
+        with serving(name) as server:
+            for group, own in info.items():
+                present = [row["present"] for row in told(server, group=group)["rows"]]
+                assert present == own["mask"].tolist()
+
+
+def test_options_of_the_file_are_refused_beside_a_page(run, name):
+    result = run("view", name, "--web", "--array", "camera")
+    assert result.exit_code == 2 and "choose on the page" in result.stderr.replace("\n", " ")
+
+
 def test_figures_of_a_row_are_of_one_step_even_at_full_speed(name):
     learner = start_learner("step", simulator=COMMAND, num_envs=2, name=name)
     try:

@@ -73,14 +73,14 @@ def python(wheel, tmp_path_factory) -> Path:
 
 
 @pytest.mark.timeout(600)
-def test_wheel_has_executables_headers_library_and_types(wheel):
+def test_wheel_has_executables_headers_library_types_and_the_page(wheel):
     with zipfile.ZipFile(wheel) as archive:
         modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
     for name in ("bin/uerl-sim", "bin/uerl-launch"):
         assert modes[f"uerl_shm/{name}"] & 0o111
     for name in ("include/uerl_shm/uerl_shm.h", "include/uerl_shm/layout.h", "lib/libuerl_shm.a"):
         assert f"uerl_shm/{name}" in modes
-    for name in ("py.typed", "_core.pyi"):
+    for name in ("py.typed", "_core.pyi", "cli/view.html"):
         assert f"uerl_shm/{name}" in modes
     assert not [name for name in modes if name.startswith(("tests", "csrc", "build", "examples"))]
 

@@ -70,6 +70,10 @@ def view(
     if web:
         from uerl_shm.cli.view_web import serve
 
+        if output or watch or group or array or colours is not Colours.AUTO:
+            raise typer.BadParameter(
+                "--web goes with --port and --max-envs only: choose on the page"
+            )
         serve(name, port, max_envs)
         return
     from uerl_shm.cli.frames import Frames

@@ -23,7 +23,7 @@ from uerl_shm.cli.output import say
 from uerl_shm.cli.view_state import State
 from uerl_shm.errors import SpecError, UerlError
 
-PAGE = Path(__file__).parents[1] / "web" / "view.html"
+PAGE = Path(__file__).with_name("view.html")
 ADDRESS = "127.0.0.1"
 HOSTS = ("127.0.0.1", "localhost")
 MAX_CLIENTS = 16  # connections at once
