@@ -225,16 +225,19 @@ def test_agents_and_groups_have_rows_of_their_own(name):
 
 def test_agents_that_are_away_are_told_so(name):
     with closing(uerl_shm.VecEnv("uerl-sim gather", num_envs=2, name=name)) as env:
-        _, info = env.reset(seed=0)
+        observation, info = env.reset(seed=0)
         for _ in range(2000):
             if not all(own["mask"].all() for own in info.values()):
                 break
-            info = env.step(env.action_space.sample())[4]
+            observation, _, _, _, info = env.step(env.action_space.sample())
         assert not all(own["mask"].all() for own in info.values())
         with serving(name) as server:
             for group, own in info.items():
                 present = [row["present"] for row in told(server, group=group)["rows"]]
                 assert present == own["mask"].tolist()
+            red = told(server, "/row.json", group="red", row=1)["observation"]
+        rays = observation["red"]["rays"][1].ravel()  # few enough to be read, and a picture
+        assert red["rays"]["values"] == pytest.approx(rays, rel=1e-4, abs=1e-6)
 
 
 def test_options_of_the_file_are_refused_beside_a_page(run, name):

@@ -29,6 +29,7 @@ RATES_S = 1.0  # rates are of such a time
 STALE_S = 5.0  # nobody asked for so long: rates begin anew
 MAX_PIXELS = 2_000_000  # of all pictures in one answer
 MAX_NUMBERS = {"overview": 16, "row": 512}  # of one array of one row
+FEW_NUMBERS = 64  # of a picture: they are shown as numbers, too
 MAX_ROW_BYTES = 4096  # of an array in the overview: others are shown with their row only
 
 
@@ -220,7 +221,7 @@ def _told(step: Step | None, place: int, fields: Sequence[Field], limit: str) ->
             told[field.role] = _number(values)
         elif field.role == "mask":
             told["present"] = bool(values)
-        elif not field.kind:
+        elif not field.kind or (limit == "row" and values.size <= FEW_NUMBERS):
             numbers = np.ravel(values)[: MAX_NUMBERS[limit]]
             told.setdefault(field.role, {})[field.short] = {
                 "values": [_number(value) for value in numbers],
