@@ -62,7 +62,7 @@ class Step:
     Attributes:
         arrays: By number of the field: shape ``(rows of the lane, *shape)``.
         acted: Whether actions and annotations are those for these observations: the learner has
-            sent them. If not, they are of an earlier step.
+            sent them. If not, they may be of an earlier step.
     """
 
     arrays: dict[int, NDArray[Any]]
