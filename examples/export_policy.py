@@ -196,7 +196,6 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (uerl_shm.UerlError, ImportError) as error:
-        sys.exit(f"export_policy.py: {error}")
-    except OSError as error:
-        sys.exit(f"export_policy.py: {error.filename}: {(error.strerror or 'failed').lower()}")
+    except (uerl_shm.UerlError, OSError) as error:
+        print(f"export_policy.py: {error}", file=sys.stderr)
+        sys.exit(2)  # 1 says that the file acts otherwise

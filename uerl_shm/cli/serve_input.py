@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uerl_shm.array_spec import ArraySpec
+from uerl_shm.cli.output import plural
 from uerl_shm.errors import SpecError
 
 MAX_ROWS = 1024  # of one request: they are run one after another
@@ -40,13 +41,13 @@ def read(body: bytes, specs: Mapping[str, ArraySpec]) -> tuple[dict[str, NDArray
     given = _parsed(body)
     if not isinstance(given, dict) or set(given) != {"observation"}:
         raise SpecError(
-            f"request {_shown(given)}, expected an object with one key: "
+            f"request is {_shown(given)}, expected an object with one key: "
             '{"observation": {NAME: values}}'
         )
     arrays = given["observation"]
     names = ", ".join(specs)
     if not isinstance(arrays, dict):
-        raise SpecError(f"observation {_shown(arrays)}, expected an object with {names}")
+        raise SpecError(f"observation is {_shown(arrays)}, expected an object with {names}")
     for name in arrays:
         if name not in specs:
             raise SpecError(f"observation has {_shown(name)}, expected {names}")
@@ -128,8 +129,10 @@ def _line(error: BaseException) -> str:
 
 def _shown(value: Any) -> str:
     """Return the beginning of what somebody wrote, on one line."""
-    if isinstance(value, (dict, list)):
-        return f"of {len(value)} {'keys' if isinstance(value, dict) else 'entries'}"
+    if isinstance(value, dict):
+        return f"an object of {plural(len(value), 'key')}"
+    if isinstance(value, list):
+        return f"a list of length {len(value)}"
     try:
         text = json.dumps(value)  # quotes, and no line breaks
     except ValueError:
