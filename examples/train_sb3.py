@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 import uerl_shm
 from uerl_shm.integrations.sb3 import LeaveOutInvalid, SB3VecEnv
 
-STEPS = {"basic": 8_192, "apples": 40_960}
+STEPS = {"basic": 8_192, "apples": 30_720}
 SETTINGS = {
     "basic": {"policy": "MlpPolicy", "n_steps": 32, "batch_size": 64, "learning_rate": 5e-3},
     "apples": {"policy": "CnnPolicy", "n_steps": 128, "batch_size": 256, "learning_rate": 5e-4},
