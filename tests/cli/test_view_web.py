@@ -266,6 +266,37 @@ def test_figures_of_a_row_are_of_one_step_even_at_full_speed(name):
     assert len(steps) == 8
 
 
+class Meddling:
+    """An observer during whose first copy of rows something happens."""
+
+    def __init__(self, observer, happens) -> None:
+        self._observer, self._happens = observer, [happens]
+
+    def __getattr__(self, name):
+        return getattr(self._observer, name)
+
+    def rows(self, *arguments):
+        found = self._observer.rows(*arguments)
+        while self._happens:
+            self._happens.pop()()
+        return found
+
+
+@pytest.mark.parametrize(("num_steps", "seen"), [(0, 3), (1, 3), (2, 5), (3, 6)])
+def test_fields_that_were_overwritten_between_two_copies_are_read_again(stepped, num_steps, seen):
+    def steps() -> None:
+        for _ in range(num_steps):
+            stepped.step(np.zeros((NUM_ENVS, 2), np.float32))
+
+    reader = Reader(stepped.segment_name)
+    reader._observer = Meddling(reader._observer, steps)
+    fields = {field.name: field for field in reader.fields}
+    chosen = [fields[name] for name in ("observation/place", "info/speed")]
+    (step,) = reader.steps([1], chosen)
+    place, speed = (step.arrays[field.number][0] for field in chosen)
+    assert (place.tolist(), speed) == ([1.0, seen], seen / 4)
+
+
 def test_clients_share_answers_so_that_many_cost_no_more_than_one(stepped):
     state = State(stepped.segment_name, 64)
     answers = [state.overview(None, None) for _ in range(20)]
