@@ -93,11 +93,13 @@ def _said(counts: Counts) -> str:
 
 def _tell(counts: Counts, output: Path) -> None:
     say(f"wrote {output}  {plural(counts.episodes, 'episode')}, {plural(counts.steps, 'step')}")
-    if counts.cut or counts.dropped or counts.left_out:
-        say(
-            f"{plural(counts.cut, 'episode')} cut, {plural(counts.dropped, 'step')} of envs "
-            f"dropped, {plural(counts.left_out, 'step')} left out until the next reset"
-        )
+    losses = {
+        f"{plural(counts.cut, 'episode')} cut": counts.cut,
+        f"{plural(counts.dropped, 'step')} of envs dropped": counts.dropped,
+        f"{plural(counts.left_out, 'step')} left out until the next reset": counts.left_out,
+    }
+    if any(losses.values()):
+        say(", ".join(text for text, count in losses.items() if count))
     if counts.dropped > counts.steps:
         say(
             "most steps were not seen: record in the learner, uerl_shm.record(env, path). Loops "

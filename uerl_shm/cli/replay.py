@@ -20,7 +20,7 @@ def replay(
     """Be a simulator that plays recorded episodes, byte for byte.
 
     Examples:
-        uerl-shm check --simulator "uerl-shm replay runs/apples-v0" --no-randomness
+        uerl-shm bench --simulator "uerl-shm replay runs/apples-v0" --num-envs 4
         UERL_SHM_NAME=train uerl-shm replay runs/apples-v0
 
     In Python: VecEnv("uerl-shm replay runs/apples-v0", num_envs=4). Env i plays the episodes of the
