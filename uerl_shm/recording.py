@@ -42,7 +42,8 @@ def record(env: VecEnv, path: str | os.PathLike[str]) -> Recorder:
             do. Where the spec has several groups there is a data set for each: ``PATH/GROUP-v0``.
 
     Raises:
-        SpecError: ``env`` is none, or there is a data set of that name.
+        SpecError: ``env`` is none, or there is a data set of that name; later, at a step: others
+            passed beside the recorder.
     """
     return Recorder(env, path)
 
@@ -79,6 +80,7 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
             for group in self._spec.groups
         ]
         self._tape = Tape(self._spec, env.num_worlds, path)
+        self._num_batches: int = env.stats()["batches"]
 
     @property
     def counts(self) -> Counts:
@@ -146,6 +148,7 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
         truncated: Any,
         info: Any,
     ) -> None:
+        self._expect_no_other_batch()
         parts = self._parts(observation, info, reward, terminated, truncated)
         valid = self._valid(worlds, info)
         self._tape.cut(worlds[~valid], "lost")
@@ -172,6 +175,22 @@ class Recorder(VectorWrapper[Any, Any, Any, Any, Any]):
         )
         if not same_step:
             self._fresh[stepped[over]] = True
+
+    def _expect_no_other_batch(self) -> None:
+        """Refuse a loop of which the recorder sees only a part.
+
+        Raises:
+            SpecError: Batches were received from the env itself.
+        """
+        self._num_batches += 1
+        others = self.env.stats()["batches"] - self._num_batches
+        if others:
+            self._num_batches += others
+            raise SpecError(
+                f"{others} batches were received beside the recorder, expected none: step the "
+                "recorder, not the env in it, and skip frames in the engine (FrameSkip steps the "
+                "innermost env)"
+            )
 
     def _begin(self, worlds: Ints, parts: list[Part], chosen: Bools) -> None:
         """Begin an episode in some of the worlds of a batch."""

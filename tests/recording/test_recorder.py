@@ -243,6 +243,26 @@ def test_a_step_that_came_after_a_timeout_is_recorded_once(tmp_path):
     assert [episode.actions.tolist() for episode in found] == [[row.tolist()] for row in action]
 
 
+def test_steps_beside_the_recorder_are_refused(tmp_path):
+    with closing(uerl_shm.VecEnv(scene("basic"), 2)) as env:
+        with uerl_shm.record(env, tmp_path / "a-v0") as recorded:
+            recorded.reset(seed=0)
+            recorded.step(env.action_space.sample())
+            env.step(env.action_space.sample())
+            with pytest.raises(SpecError, match="1 batches were received beside the recorder"):
+                recorded.step(env.action_space.sample())
+
+
+def test_a_length_of_the_learner_ends_episodes_in_the_data_set_too(tmp_path):
+    with closing(uerl_shm.VecEnv(scene("apples"), 2, max_episode_steps=7)) as env:
+        with uerl_shm.record(env, tmp_path / "a-v0") as recorded:
+            recorded.reset(seed=0)
+            for _ in range(2 * 8):
+                recorded.step(env.action_space.sample())
+    assert [len(episode) for episode in minari.MinariDataset(tmp_path / "a-v0/data")] == [7] * 4
+    assert cuts(tmp_path / "a-v0") == []
+
+
 def test_a_name_without_a_version_and_a_name_that_is_taken_are_refused(tmp_path):
     with closing(uerl_shm.VecEnv(scene("basic"), 1)) as env:
         with pytest.raises(SpecError, match="say my-run-v0"):
