@@ -86,7 +86,7 @@ soak: .venv/built ## hurt simulators and learners for DURATION_S seconds
 unreal: ## copy the C core into the Unreal plugin
 	$(PYTHON) tests/unreal/copy_core.py
 
-test-unreal: .venv/built ## all that can be shown of the Unreal plugin without an engine
+test-unreal: .venv/built .venv/onnx ## all that can be shown of the Unreal plugin without an engine
 	$(RUN) tests/unreal/run.py $(ARGS)
 
 bench: .venv/built .venv/peers ## measure what is promised, peers side by side (5 minutes)
@@ -136,6 +136,11 @@ clean: ## remove everything that was built; runs/ stays
 	-.ci/packages $(PYTHON) libboost-dev libgrpc++-dev pkg-config strace
 	-for peer in grpcio cbor2 stable-baselines3 torchrl envpool; do \
 	    $(RUN) -m pip install --quiet -c constraints.txt $$peer; done
+	@touch $@
+
+# What policies are exported with, and checked.
+.venv/onnx: .venv/built
+	$(RUN) -m pip install --quiet -c constraints.txt onnx onnxscript onnxruntime
 	@touch $@
 
 # The frameworks that there are adapters for.
