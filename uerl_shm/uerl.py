@@ -5,7 +5,7 @@
     config = UEEnvConfig(UELaunchSettings("CollectApplesMap", ...), [agent], None)
     env = vec_env(config, num_envs=16)
 
-docs/howto/uerl.md says what stays, what changes, and what is not carried over.
+docs/howto/from-uerl.md says what stays, what changes, and what is not carried over.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _not_carried_over(config: UEEnvConfig) -> Iterator[str]:
         for hook in (name for name in _HOOKS if hasattr(agent_class, name)):
             yield (
                 f"{agent_class.__name__}.{hook}() is not called, expected arrays to be used as "
-                "the engine wrote them: wrap the VecEnv (docs/howto/uerl.md)"
+                "the engine wrote them: wrap the VecEnv (docs/howto/from-uerl.md)"
             )
     if config.episode_renderer_config is not None:
         yield (
