@@ -130,6 +130,18 @@ def test_what_it_returned_before_does_not_change(adapt):
         assert all(map(np.array_equal, kept, copies))
 
 
+def test_what_stands_in_infos_keeps_no_batch(adapt):
+    envs = adapt(
+        f"{PROBE} --info speed:float32:3".replace("--episode-steps 0", "--episode-steps 3")
+    )
+    envs.reset()
+    actions = np.zeros((3, *envs.action_space.shape), np.float32)
+    kept = [envs.step(actions)[3] for _ in range(12)]
+    assert sum("terminal_observation" in info for infos in kept for info in infos) == 12
+    assert all("speed" in info for infos in kept for info in infos)
+    assert envs.env.stats()["copied_batches"] == 0
+
+
 @pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
 def test_they_learn_without_copies_of_batches(adapt, algorithm):
     envs = VecMonitor(adapt(BASIC, 4))

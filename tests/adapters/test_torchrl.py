@@ -119,9 +119,11 @@ def test_a_reset_after_an_end_takes_the_episode_that_has_begun(adapt):
     begun = env.reset()
     assert episodes(env) == [1, 1, 1]
     assert torch.equal(begun["observation"], env.env._current()[0])
-    env.step(env.rand_action(begun))
+    again = env.reset()
+    assert episodes(env) == [2, 2, 2], "the same episode was begun twice"
+    env.step(env.rand_action(again))
     env.reset()
-    assert episodes(env) == [2, 2, 2]
+    assert episodes(env) == [3, 3, 3]
 
 
 def episodes(env: TorchRLEnv) -> list[int]:
