@@ -40,6 +40,7 @@ class Steps(NamedTuple):
     observation: Any
     action: Any
     returns: list[float]
+    spaces: tuple[Any, Any]
 
     @property
     def count(self) -> int:
@@ -71,7 +72,6 @@ def record_expert(args: argparse.Namespace, simulator: str, expert: Policy) -> P
     """Let the expert play, and record it; return the data set's folder."""
     path = args.out / "expert-v0"
     shutil.rmtree(path, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with closing(wide_env(simulator, args.episodes)) as env, uerl_shm.record(env, path) as recorded:
         print(f"recording {args.episodes} episodes of the expert to {path}")
         watched(recorded, expert, args.episodes, args.seed)
@@ -86,7 +86,8 @@ def watched(env: Any, policy: Policy, num_episodes: int, seed: int) -> list[Epis
 
 def load_steps(path: Path) -> Steps:
     """Read a data set with Minari."""
-    episodes = list(minari.MinariDataset(path / "data").iterate_episodes())
+    data = minari.MinariDataset(path / "data")
+    episodes = list(data.iterate_episodes())
 
     def joined(parts: list[Any]) -> Any:
         if isinstance(parts[0], dict):
@@ -98,6 +99,7 @@ def load_steps(path: Path) -> Steps:
         joined([rows_of(episode.observations, slice(None, -1)) for episode in episodes]),
         joined([episode.actions for episode in episodes]),
         [float(episode.rewards.sum()) for episode in episodes],
+        (data.observation_space, data.action_space),
     )
 
 
@@ -154,10 +156,15 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     expert, _, trained_with = load_policy(args.expert)
     simulator = args.simulator or trained_with
+    args.out.mkdir(parents=True, exist_ok=True)
     path = args.data_set or record_expert(args, simulator, expert)
     steps = load_steps(path)
     print(f"learning from {len(steps.returns)} episodes, {steps.count:,} steps")
     with closing(wide_env(simulator, args.eval_episodes)) as env:
+        if steps.spaces != (env.single_observation_space, env.single_action_space):
+            sys.exit(
+                f"{path} has other arrays than {simulator!r}, expected the same: {steps.spaces}"
+            )
         clone = Policy(env.spec.groups[0], args.hidden)
         loss = learn(args, clone, steps)
         save_policy(args.out / "policy.pt", clone, args.hidden, env.spec, simulator)
