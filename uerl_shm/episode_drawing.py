@@ -54,7 +54,7 @@ def compose(panels: Sequence[Panel], size: tuple[int, int]) -> Picture:
     num_lines = 1 + max(len(panel.lines) for panel in panels)
     tall, wide = height + num_lines * LINE + GAP, width + GAP
     rows = math.ceil(len(panels) / columns)
-    frame = _blank(_even(rows * tall + GAP), _even(columns * wide + GAP)).copy()
+    frame: Picture = _blank(_even(rows * tall + GAP), _even(columns * wide + GAP)).copy()
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         top, left = GAP + row * tall, GAP + column * wide
@@ -83,7 +83,7 @@ def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
         picture = picture.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
     else:
         picture = shrunk(picture, max(int(height * scale), 1), max(int(width * scale), 1))
-    whole = _blank(*size).copy()
+    whole: Picture = _blank(*size).copy()
     top, left = (size[0] - picture.shape[0]) // 2, (size[1] - picture.shape[1]) // 2
     whole[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return whole
