@@ -22,7 +22,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
-.PHONY: crash-states unreal test-unreal
+.PHONY: crash-states unreal test-unreal test-export
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -88,6 +88,9 @@ unreal: ## copy the C core into the Unreal plugin
 
 test-unreal: .venv/built .venv/onnx ## all that can be shown of the Unreal plugin without an engine
 	$(RUN) tests/unreal/run.py $(ARGS)
+
+test-export: .venv/built .venv/onnx ## export policies, and serve them
+	$(RUN) -m pytest tests/cli/test_export.py tests/cli/test_serve.py $(ARGS)
 
 bench: .venv/built .venv/peers ## measure what is promised, peers side by side (5 minutes)
 	$(RUN) benchmarks/run.py $(ARGS)

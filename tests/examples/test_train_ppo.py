@@ -103,6 +103,22 @@ def test_a_run_goes_on_from_its_checkpoint(capsys):
     assert steps[0] > 0 and steps[1] / 320 == steps[0] / 128
 
 
+def test_a_network_of_ones_own_trains_goes_on_and_plays(monkeypatch):
+    page = (Path(train_ppo.__file__).parents[1] / "docs/cli.md").read_text()
+    (network,) = re.findall(r"```python\n(from policy .*?)```", page, re.DOTALL)
+    Path("nets_here.py").write_text(network)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the current folder is added there
+    model = "nets_here:Deep(depth=1)"
+    train("--scene", "basic", "--out", "out", "--total-steps", "128", "--model", model)
+    train_ppo.main(["--resume", "out/checkpoint.pt", "--total-steps", "192"])
+    assert torch.load("out/checkpoint.pt", weights_only=True)["env_steps"] == 192
+    made = [load_policy(Path("out", name))[0] for name in ("policy.pt", "checkpoint.pt")]
+    assert [type(policy).__name__ for policy in made] == ["Deep", "Deep"]
+    assert [len(policy.body) for policy in made] == [4, 4]
+    weights = [policy.state_dict()["body.2.weight"] for policy in made]
+    assert torch.equal(*weights)
+
+
 def test_a_run_that_is_complete_stays_as_it_is():
     train("--scene", "basic", "--out", "out", "--total-steps", "128")
     first = torch.load("out/checkpoint.pt", weights_only=True)
