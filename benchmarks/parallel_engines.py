@@ -11,6 +11,7 @@ the machine mostly waits.
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import tempfile
@@ -63,7 +64,7 @@ def learn(num_envs: int, seed: int) -> Learned:
         about = ["--scene", "basic", "--num-steps", str(BATCH // num_envs), "--out", folder]
         run = train_ppo.Run(train_ppo.parse_args(about + SETTINGS), env)
         run.observation, run.info = env.reset(seed=seed)
-        mean, seconds = 0.0, 0.0
+        mean, seconds = -math.inf, 0.0
         while mean < GOAL and run.env_steps < run.args.total_steps:
             start = time.perf_counter()
             run.iterate()

@@ -1,6 +1,6 @@
 """Soft actor-critic from a replay buffer, fed by whichever simulators are ready first.
 
-    python examples/train_sac.py     # one side of `tennis`; the other side plays at random
+    python examples/train_sac.py     # blue of `gather` finds food; red moves at random
 
 With `send` and `recv` nobody waits for the slowest simulator, and gradient steps are taken while
 simulators step: a learner that replays the past needs no two steps of the same time.
@@ -17,25 +17,25 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import episodes
 import numpy as np
 import pictures
 import torch
+from curriculum import Level, score_of
 from policy import layer, make_eye
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 import uerl_shm
 
-COMMAND = "uerl-sim tennis"
-NUM_WORLDS, MIN_READY = 8, 4  # simulators; and how many of them one batch waits for
+COMMAND = "uerl-sim gather --agents 1 --rewards independent"
+LEVEL = Level(num_food=100, goal=0.0)
+NUM_ENVS, MIN_READY = 8, 4  # simulators; and how many of them one batch waits for
 HIDDEN = 64
-GAMMA, LEARNING_RATE, BLEND = 0.98, 1e-3, 0.01  # BLEND: of the target network, at each update
+GAMMA, LEARNING_RATE, BLEND = 0.95, 1e-3, 0.01  # BLEND: of the target, at each update
 ALPHA = 0.02  # what it is worth to stay undecided
-BATCH_ROWS, FIRST_STEPS = 256, 2_000  # FIRST_STEPS: at random, before anything is learned
-STEPS_PER_UPDATE = 2  # steps of the learning side
-NUM_GAMES, EVAL_SEED = 100, 1_000_000  # no world was trained from a seed this high
-BETTER = 0.5  # than chance, in points per game: a game brings 1 or -1, or 0 if nobody wins
+BATCH_ROWS, FIRST_STEPS = 256, 1_000  # FIRST_STEPS: at random, before anything is learned
+STEPS_PER_UPDATE = 2
+BETTER = 3.0  # than chance, in reward of 100 steps
 
 
 class Transitions(NamedTuple):
@@ -47,12 +47,11 @@ class Transitions(NamedTuple):
 
 
 class Replay:
-    """The last ``capacity`` steps of all envs, and the step that each env has begun."""
+    """The last ``capacity`` steps of a group, and the step that its agent has begun in each env."""
 
-    def __init__(self, capacity: int, env: uerl_shm.VecEnv) -> None:
-        (group,) = env.spec.groups
+    def __init__(self, capacity: int, group: uerl_shm.GroupSpec, num_envs: int) -> None:
         (seen,), (acted,) = group.observation.values(), group.action.values()
-        self.capacity, self.num_added = capacity, 0
+        self.capacity, self.num_added, self.name = capacity, 0, group.name
 
         def rows(spec: uerl_shm.ArraySpec, count: int) -> Tensor:
             return torch.from_numpy(np.zeros((count, *spec.shape), spec.dtype))
@@ -61,23 +60,26 @@ class Replay:
             rows(seen, capacity), rows(acted, capacity), torch.zeros(capacity),
             torch.zeros(capacity), rows(seen, capacity),
         )  # fmt: skip
-        self.begun = rows(seen, env.num_envs), rows(acted, env.num_envs)
+        self.begun = rows(seen, num_envs), rows(acted, num_envs)
+        self.present = torch.zeros(num_envs, dtype=torch.bool)
 
     def __len__(self) -> int:
         return min(self.num_added, self.capacity)
 
-    def begin(self, env_ids: Tensor, observation: Tensor, action: Tensor) -> None:
-        """Note what envs saw and were told to do: what comes of it follows later."""
+    def begin(self, env_ids: Tensor, observation: Tensor, action: Tensor, present: Tensor) -> None:
+        """Note what agents saw and were told to do: what comes of it follows later."""
         self.begun[0][env_ids], self.begun[1][env_ids] = observation, action
+        self.present[env_ids] = present
 
     def end(self, batch: uerl_shm.StepBatch) -> None:
-        """Keep the learning side's steps of a batch, but not those that only reset their env."""
-        rows = torch.from_numpy(np.flatnonzero(batch.info["valid"] & (batch.env_ids % 2 == 0)))
-        env_ids = torch.from_numpy(batch.env_ids)[rows]
+        """Keep the steps of a batch, but for those without an agent, or that only reset."""
+        env_ids, name = torch.from_numpy(batch.env_ids), self.name
+        valid = torch.tensor(batch.info[name]["valid"]) & self.present[env_ids]
+        (rows,) = valid.nonzero(as_tuple=True)
         places = (self.num_added + torch.arange(len(rows))) % self.capacity
         values = (
-            *(begun[env_ids] for begun in self.begun),
-            batch.reward[rows], batch.terminated[rows].float(), batch.observation[rows],
+            *(begun[env_ids[rows]] for begun in self.begun), batch.reward[name][rows],
+            batch.terminated[name][rows].float(), batch.observation[name][rows],
         )  # fmt: skip
         for array, value in zip(self.kept, values, strict=True):
             array[places] = value
@@ -171,50 +173,41 @@ class Agent:
 
 def train(env: uerl_shm.VecEnv, agent: Agent, args: argparse.Namespace) -> dict[str, float]:
     """Train until all steps are done; return how much was done, and how fast."""
-    replay, num_updates, begin = Replay(args.total_steps, env), 0, time.perf_counter()
-    points = deque[float](maxlen=100)  # of the last games
-    at_random = episodes.at_random(env, args.seed)
-    observation, _ = env.reset(seed=args.seed)
+    replay = Replay(args.total_steps, env.spec.groups[1], env.num_envs)
+    num_updates, recent = 0, deque[float](maxlen=2_000)
+    space, begin = env.action_space, time.perf_counter()
+    space.seed(args.seed)
+    observation, info = env.reset(seed=args.seed, options=LEVEL.options)
     env_ids = torch.arange(env.num_envs)
     with closing(pictures.Progress(args.total_steps, 0)) as progress:
         while replay.num_added < args.total_steps:
-            action = torch.from_numpy(at_random(observation))[env_ids]
+            action = {name: torch.from_numpy(space[name].sample())[env_ids] for name in space}
             if replay.num_added >= FIRST_STEPS:
-                action[0::2] = agent.act(observation[0::2], greedy=False)  # rows come in pairs
-            replay.begin(env_ids, observation, action)
+                action["blue"] = agent.act(observation["blue"], greedy=False)
+            replay.begin(env_ids, observation["blue"], action["blue"], info["blue"]["mask"])
             env.send(action, env_ids)
             while num_updates * STEPS_PER_UPDATE < replay.num_added - FIRST_STEPS:
                 agent.update(replay.sample(BATCH_ROWS))  # meanwhile, simulators step
                 num_updates += 1
-            batch = env.recv(min_envs=2 * MIN_READY)
+            batch = env.recv(min_envs=MIN_READY)
             replay.end(batch)
-            observation, env_ids = batch.observation, torch.from_numpy(batch.env_ids)
-            ended = batch.terminated | batch.truncated
-            points.extend(batch.reward[0::2][ended[0::2]].tolist())
+            observation, info, env_ids = (
+                batch.observation,
+                batch.info,
+                torch.from_numpy(batch.env_ids),
+            )
+            recent.extend(batch.reward["blue"].tolist())
             done = min(replay.num_added, args.total_steps)
-            progress.update(done, f"points per game {np.mean(points or [0.0]):.2f}")
+            progress.update(done, f"reward in 100 steps {100 * np.mean(recent):.2f}")
     seconds = time.perf_counter() - begin
     return {"env_steps": replay.num_added, "updates": num_updates, "seconds": seconds}
-
-
-def points_per_game(env: uerl_shm.VecEnv, act: episodes.Act) -> float:
-    """Return the mean of the points that one side makes against the other, which is random."""
-    at_random = episodes.at_random(env, EVAL_SEED)
-
-    def both(observation: Tensor) -> Tensor:
-        action = torch.from_numpy(at_random(observation))
-        action[0::2] = torch.as_tensor(act(observation))[0::2]
-        return action
-
-    played = episodes.play(env, both, 2 * NUM_GAMES, EVAL_SEED)
-    return float(np.mean([episode.total for episode in played[0::2]]))
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style, allow_abbrev=False)
     add = parser.add_argument
-    add("--total-steps", type=int, default=20_000, help="of the learning side")
+    add("--total-steps", type=int, default=8_000, help="of the learning agents")
     add("--seed", type=int, default=1, help="of policy, of sampling, of the first episodes")
     add("--out", default="runs/sac", help="folder of actor.pt")
     return parser.parse_args(argv)
@@ -224,17 +217,17 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
-    with closing(uerl_shm.VecEnv(COMMAND, 2 * NUM_WORLDS, output="torch")) as env:
-        agent = Agent(env.spec.groups[0])
+    with closing(uerl_shm.VecEnv(COMMAND, NUM_ENVS, output="torch")) as env:
+        agent = Agent(env.spec.groups[1])
         done = train(env, agent, args)
-        mean = points_per_game(env, agent.act)
-        random = points_per_game(env, episodes.at_random(env, EVAL_SEED + 1))
+        mean = score_of(env, agent.act, LEVEL)
+        random = score_of(env, lambda _: env.action_space["blue"].sample(), LEVEL)
     Path(args.out).mkdir(parents=True, exist_ok=True)
     weights = {"eye": agent.critic.eye.state_dict(), "actor": agent.actor.state_dict()}
     torch.save(weights, Path(args.out) / "actor.pt")
     if missed := mean < random + BETTER:
-        print(f"mean_return {mean:.2f}, expected {random + BETTER:.2f}", file=sys.stderr)
-    result = {"mean_return": mean, "random_return": random, **done}
+        print(f"mean_reward {mean:.2f}, expected {random + BETTER:.2f}", file=sys.stderr)
+    result = {"mean_reward": mean, "random_reward": random, **done}
     numbers = [f"{n}={v:.2f}" if isinstance(v, float) else f"{n}={v}" for n, v in result.items()]
     print("RESULT", *numbers, flush=True)
     return 1 if missed else 0
