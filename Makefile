@@ -23,6 +23,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
 .PHONY: crash-states unreal test-unreal test-export
+.PHONY: selfplay two-policies sac curriculum parallel-engines
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -36,6 +37,18 @@ train: .venv/built ## train a policy with 8 simulators (SCENE=apples)
 
 play: .venv/built ## evaluate the shipped checkpoint and write a video
 	$(RUN) examples/evaluate.py $(ARGS)
+
+selfplay: .venv/built ## train two players of tennis against themselves and their past
+	$(RUN) examples/train_selfplay.py $(ARGS)
+
+two-policies: .venv/built ## train the two groups of gather, each with a policy of its own
+	$(RUN) examples/train_two_policies.py $(ARGS)
+
+sac: .venv/built ## train off-policy, fed by whoever is ready first
+	$(RUN) examples/train_sac.py $(ARGS)
+
+curriculum: .venv/built ## train with less and less food
+	$(RUN) examples/curriculum.py $(ARGS)
 
 behavior-cloning: .venv/built ## record the shipped expert and learn from the data set
 	$(RUN) examples/behavior_cloning.py $(ARGS)
@@ -103,6 +116,9 @@ bench-report: .venv/built ## write docs/benchmarks.md from the kept runs
 
 recovery: .venv/built ## measure how soon a killed simulator or learner is replaced
 	$(RUN) benchmarks/recovery.py
+
+parallel-engines: .venv/built ## learn from 16 engines of 50 steps a second, and from one (10 minutes)
+	$(RUN) benchmarks/parallel_engines.py
 
 bench-rollouts: .venv/built ## measure rollouts beside torch.stack
 	$(RUN) benchmarks/rollouts.py

@@ -131,8 +131,8 @@ def test_what_a_terminated_step_is_worth_is_its_reward_and_others_promise_more(m
 
 def test_the_actor_learns_which_actions_pay():
     agent = Agent(GROUP)
-    for _ in range(200):
-        batch = constant(0.0, 1.0, 32)
+    for _ in range(400):
+        batch = constant(0.0, 1.0)
         agent.update(batch._replace(reward=-((batch.action - 3) / 4).square().sum(1)))
     action = agent.act(torch.rand(50, 3))
     assert (action - 3).abs().mean() < 1.0  # of bounds 8 apart
