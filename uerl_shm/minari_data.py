@@ -16,12 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from uerl_shm.errors import SpecError
 from uerl_shm.spec import EnvSpec, GroupSpec
+
+try:
+    import h5py
+except ImportError:
+    raise ImportError(
+        "h5py not found, expected for data sets: pip install 'uerl_shm[record]'"
+    ) from None
 
 FORMAT_VERSION = "0.5.4"  # the first that can be told not to store pictures as JPEG
 MAIN_FILE = "main_data.hdf5"

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import uerl_shm
 from command_line import ENVIRONMENT, PROGRAM, call_program, kill, start_learner
 from processes import eventually
 from recording.conftest import contents, ended, folders, scene
 from support.bundled import MODES
+from uerl_shm.cli import record as command
+from uerl_shm.cli.app import app
 from uerl_shm.recording_observer import Follower
 
 minari = pytest.importorskip("minari", reason="it opens what is recorded: pip install minari")
@@ -193,3 +196,12 @@ def test_a_recording_needs_a_segment_or_a_file(tmp_path):
     done = call_program("record", NAME, "-o", str(tmp_path / "a-v0"))
     assert done.returncode == 2
     assert not (tmp_path / "a-v0").exists()
+
+
+@pytest.mark.parametrize("words", [["record", NAME], ["replay", "a-v0"]])
+def test_without_h5py_one_line_says_what_to_install(monkeypatch, words):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert done.stderr.strip().endswith("pip install 'uerl_shm[record]'")
+    assert done.stderr.count("\n") == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uerl_shm.cli.output import console, count_text, plural, say
+from uerl_shm.cli.output import ERROR_EXIT, console, count_text, plural, say, warn
 from uerl_shm.errors import SpecError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def record(
     an episode with a dropped step is cut there. Without loss, in the learner: uerl_shm.record(env,
     "runs/apples-v0"). Ends with the learner, or with Ctrl-C.
     """
+    need_h5py()
     if (name is None) == (not source):
         raise SpecError("record without a NAME or --from FILE, expected one of the two")
     if source:
@@ -67,6 +69,13 @@ def record(
     finally:
         follower.tape.close()
     _tell(follower.tape.counts, output)
+
+
+def need_h5py() -> None:
+    """End with one line where the package that reads and writes data sets is missing."""
+    if find_spec("h5py") is None:
+        warn("uerl-shm: h5py not found, expected for data sets: pip install 'uerl_shm[record]'")
+        raise typer.Exit(ERROR_EXIT)
 
 
 def _follow(follower: Follower, name: str, steps: int | None, episodes: int | None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uerl_shm.cli.output import warn
+from uerl_shm.cli.record import need_h5py
 
 
 def replay(
@@ -27,6 +28,7 @@ def replay(
     recorded world i in their order, then those of the next one. Actions change nothing; those that
     differ from the recorded ones are counted, and the number is printed at the end.
     """
+    need_h5py()
     from uerl_shm.recording_replay import Replay
 
     played = Replay(data_set, lambda text: warn(f"replay: {text}"))
