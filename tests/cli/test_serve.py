@@ -242,6 +242,23 @@ def test_what_is_no_http_gets_no_traceback(port, sent, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_body_that_nobody_asked_for_is_no_request(port):
+    sent = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    answer = raw(port, sent)
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.count(b"HTTP/1.1") == 1
+
+
+def test_too_many_connections_are_told_so_and_served_later(served):
+    with serving(OnnxPolicy(served[0])) as server:
+        port = server.server_address[1]
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(MAX_CLIENTS)]
+        assert raw(port, b"").startswith(b"HTTP/1.1 503 ")
+        for connection in idle:
+            connection.close()
+        while raw(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 503"):
+            pass  # their threads end within a moment
+
+
 def test_body_that_is_too_long_is_answered_although_it_is_being_sent(port):
     """Nobody gets a broken connection in place of the reason."""
     _, told = ask(port, "/")

@@ -132,6 +132,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer how it is, or what it expects."""
         path = self.path.partition("?")[0]
+        # Nobody reads a body here, and the next request must not begin with it.
+        self.close_connection |= "Content-Length" in self.headers
         if path == "/":
             self._send(self.server.describe())
         elif path == "/healthz":
