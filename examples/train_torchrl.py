@@ -46,7 +46,10 @@ class Pictures(nn.Module):
 
 def network(scene: str, num_outputs: int) -> nn.Module:
     eye: list[nn.Module] = [Pictures()] if scene == "apples" else []
-    return nn.Sequential(*eye, nn.LazyLinear(128), nn.ReLU(), nn.Linear(128, num_outputs))
+    last = nn.Linear(128, num_outputs)
+    nn.init.orthogonal_(last.weight, 0.01)  # a policy that has no opinion yet
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*eye, nn.LazyLinear(128), nn.ReLU(), last)
 
 
 def make_actor(scene: str, env: TorchRLEnv) -> ProbabilisticActor:

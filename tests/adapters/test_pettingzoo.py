@@ -137,6 +137,23 @@ def test_an_agent_that_comes_back_is_a_new_one(world):
     assert env.possible_agents == ["red_0", "red_1", "blue_0", "blue_1"]
 
 
+def test_an_agent_that_goes_without_an_end_is_truncated(world, monkeypatch):
+    env = world(GATHER)
+    env.reset(seed=1)
+    step = env._env.step
+
+    def gone(actions: Any) -> Any:
+        batch = step(actions)
+        batch[4]["red"]["mask"][0] = False
+        return batch
+
+    monkeypatch.setattr(env._env, "step", gone)
+    _, _, terminations, truncations, _ = env.step({})
+    assert truncations == {"red_0": True, "red_1": False, "blue_0": False, "blue_1": False}
+    assert not any(terminations.values())
+    assert env.agents == ["red_1", "blue_0", "blue_1"]
+
+
 def test_agents_left_out_of_the_actions_do_nothing(world, make):
     env = world(SCENES["one_group"])
     by_hand = make(SCENES["one_group"], 2, autoreset_mode="Disabled", copy=True)
