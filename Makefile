@@ -117,7 +117,7 @@ bench-report: .venv/built ## write docs/benchmarks.md from the kept runs
 recovery: .venv/built ## measure how soon a killed simulator or learner is replaced
 	$(RUN) benchmarks/recovery.py
 
-parallel-engines: .venv/built ## learn from 16 engines of 50 steps a second, and from one (10 minutes)
+parallel-engines: .venv/built ## learn from 16 engines, and from one (10 minutes)
 	$(RUN) benchmarks/parallel_engines.py
 
 bench-rollouts: .venv/built ## measure rollouts beside torch.stack

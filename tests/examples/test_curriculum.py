@@ -62,7 +62,7 @@ def test_the_agent_that_learns_is_left_out_while_it_is_absent(run):
 
 def test_levels_are_left_when_their_goals_are_reached_and_not_before(run, monkeypatch):
     monkeypatch.setattr(curriculum, "NUM_ROLLOUTS", 2)  # by whose mean a level is judged
-    scores = iter([9.9, -4.1, 9.9, 3.0, 3.0, 2.5, 2.5, 1.4, 1.4, 1.6, 0.5, 0.5])
+    scores = iter([9.9, -4.1, 9.9, 3.0, 3.0, 3.0, 2.5, 2.5, 1.4, 1.4, 1.6, 0.5, 0.5])
     met = []
 
     def iterate(run):
@@ -72,7 +72,9 @@ def test_levels_are_left_when_their_goals_are_reached_and_not_before(run, monkey
 
     monkeypatch.setattr(Run, "iterate", iterate)
     run.train()
-    assert met == [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4]  # and the run ends with the last level
+    assert (
+        met == [0] * 4 + [1] * 2 + [2] * 2 + [3] * 3 + [4] * 2
+    )  # and the run ends with the last level
 
 
 def test_a_run_that_masters_nothing_stays_where_it_is(run, monkeypatch):
