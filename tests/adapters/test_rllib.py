@@ -152,6 +152,7 @@ def test_what_an_episode_keeps_does_not_change(adapt):
         kept.append(env.step(env.action_space.sample())[0])
         copies.append(kept[-1].copy())
     assert all(map(np.array_equal, kept, copies))
+    assert env.env.stats()["copied_batches"] == 0, "views were kept until no slot was left"
 
 
 def test_wrong_configurations_are_told():
