@@ -1,54 +1,20 @@
 // run.cpp: all talking to the learner: attach, bind, then receive -> step or reset -> send.
 #include "run.hpp"
 
-#include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 
+#include "attaching.hpp"
 #include "lane.hpp"
+#include "run_shared.hpp"
 
 namespace uerl_sim {
 
 namespace {
 
-constexpr std::int64_t slice_ns = 100000000;  // longest sleep before a look at leave_requested
-constexpr std::int64_t early_ns = 200000;     // --bug early: time from the result to the rows
-constexpr std::int64_t taken_lane_ns = 10000000000;  // a dead holder of the lane is gone by then
-
-volatile std::sig_atomic_t leave_requested = 0;
-
-void request_leave(int) { leave_requested = 1; }
-
-void catch_signals() {
-    struct sigaction action;
-    std::memset(&action, 0, sizeof action);
-    action.sa_handler = request_leave;  // without SA_RESTART: a sleep ends at once
-    sigaction(SIGTERM, &action, nullptr);
-    sigaction(SIGINT, &action, nullptr);
-}
-
-std::int64_t now_ns() {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
-}
-
-void sleep_until(std::int64_t deadline_ns) {
-    const struct timespec deadline = {static_cast<time_t>(deadline_ns / 1000000000),
-                                      static_cast<long>(deadline_ns % 1000000000)};
-    while (!leave_requested &&
-           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr) == EINTR) {
-    }
-}
-
-void spin_until(std::int64_t deadline_ns) {
-    while (!leave_requested && now_ns() < deadline_ns) {
-    }
-}
+constexpr std::int64_t early_ns = 200000;  // --bug early: time from the result to the rows
 
 // Rows that are written into memory of our own and copied to where they belong later.
 class LateRows {
@@ -211,24 +177,6 @@ class Server {
     LateRows late_rows_;
 };
 
-// In slices, so that a signal is heeded while the learner has yet to come. As in
-// uerl_simulator_attach() itself, a lane that is taken is not waited for as long as a learner.
-int attach(uerl_simulator** simulator, const RunOptions& options) {
-    const char* name = options.name.empty() ? nullptr : options.name.c_str();
-    std::int64_t deadline_ns = now_ns() + options.attach_timeout_s * 1000000000;
-    bool lane_taken = false;
-    for (;;) {
-        const std::int64_t left_ns = std::max<std::int64_t>(deadline_ns - now_ns(), 0);
-        const int error =
-            uerl_simulator_attach(simulator, name, options.lane, std::min(left_ns, slice_ns));
-        if (error == UERL_E_EXISTS && !lane_taken)
-            deadline_ns = std::min(deadline_ns, now_ns() + taken_lane_ns);
-        lane_taken = lane_taken || error == UERL_E_EXISTS;
-        const bool may_come = error == UERL_E_NOT_FOUND || error == UERL_E_EXISTS;
-        if (!may_come || left_ns == 0 || leave_requested) return error;
-    }
-}
-
 // Answers commands of an attached learner; every failure reaches it as text.
 int serve(uerl_simulator* simulator, const Scene& scene, const RunOptions& options) {
     std::unique_ptr<Server> server;
@@ -249,14 +197,14 @@ int serve(uerl_simulator* simulator, const Scene& scene, const RunOptions& optio
     }
 }
 
-}  // namespace
-
-int run(const Scene& scene, const RunOptions& options) {
-    catch_signals();
+int run_for_one(const Scene& scene, const RunOptions& options) {
     RunOptions now = options;
     for (bool is_first = true;; is_first = false) {
         uerl_simulator* simulator = nullptr;
-        const int error = attach(&simulator, now);
+        const int error = attach(now.attach_timeout_s, [&](std::int64_t timeout_ns) {
+            const char* name = now.name.empty() ? nullptr : now.name.c_str();
+            return uerl_simulator_attach(&simulator, name, now.lane, timeout_ns);
+        });
         if (error != UERL_OK) {
             if (leave_requested || (!is_first && error == UERL_E_NOT_FOUND)) return 0;
             std::fprintf(stderr, "uerl-sim: %s\n", uerl_last_error());
@@ -268,6 +216,16 @@ int run(const Scene& scene, const RunOptions& options) {
         if (exit_code != 0 || leave_requested || options.next_learner_s == 0) return exit_code;
         now.attach_timeout_s = options.next_learner_s;
     }
+}
+
+}  // namespace
+
+int run(const Scene& scene, const RunOptions& options) {
+    catch_signals();
+    const char* environment = std::getenv(UERL_ENV_NAME);
+    const std::vector<std::string> names =
+        names_of(options.name.empty() && environment != nullptr ? environment : options.name);
+    return names.size() > 1 ? run_shared(scene, options, names) : run_for_one(scene, options);
 }
 
 }  // namespace uerl_sim
