@@ -116,40 +116,40 @@ void SharedServer::answer() {
 void SharedServer::answer(std::uint32_t index) {
     Env& env = envs_[index];
     for (std::size_t i = 0; i < parties_.size(); i++)
-        parties_[i].request = request_of(parties_[i], index, env.standings[i]);
-    if (all_ask_for(Request::skip)) return;
+        parties_[i].control = control_of(parties_[i], index, env.standings[i]);
+    if (all_ask_for(Control::skip)) return;
     point(index, env);
-    if (any_asks_for(Request::reset))
+    if (any_asks_for(Control::reset))
         reset(index, env);
-    else if (any_asks_for(Request::skip) || !any_asks_for(Request::step))
+    else if (any_asks_for(Control::skip) || !any_asks_for(Control::step))
         stand_still(index, env);
     else
         step(index, env);
 }
 
-SharedServer::Request SharedServer::request_of(const Party& party, std::uint32_t index,
+SharedServer::Control SharedServer::control_of(const Party& party, std::uint32_t index,
                                                Standing standing) {
     uerl_simulator* simulator = party.learner.simulator;
     const std::uint32_t control = uerl_simulator_control(simulator, index);
-    if (control == UERL_CONTROL_STEP) return Request::step;
-    if (control != UERL_CONTROL_RESET) return Request::skip;
+    if (control == UERL_CONTROL_STEP) return Control::step;
+    if (control != UERL_CONTROL_RESET) return Control::skip;
     const bool joins = standing == Standing::cut_off && uerl_simulator_seed(simulator, index) < 0;
-    return joins ? Request::join : Request::reset;
+    return joins ? Control::join : Control::reset;
 }
 
 bool SharedServer::begins(const Party& party) {
-    return party.request == Request::reset || party.request == Request::join;
+    return party.control == Control::reset || party.control == Control::join;
 }
 
-bool SharedServer::any_asks_for(Request request) const {
+bool SharedServer::any_asks_for(Control control) const {
     for (const Party& party : parties_)
-        if (party.request == request) return true;
+        if (party.control == control) return true;
     return false;
 }
 
-bool SharedServer::all_ask_for(Request request) const {
+bool SharedServer::all_ask_for(Control control) const {
     for (const Party& party : parties_)
-        if (party.request != request) return false;
+        if (party.control != control) return false;
     return true;
 }
 
@@ -173,7 +173,7 @@ void SharedServer::step(std::uint32_t index, Env& env) {
     end_together(env);
     env.world->observe(env.rows);
     for (std::size_t i = 0; i < parties_.size(); i++)
-        write(index, env, i, parties_[i].request == Request::step);
+        write(index, env, i, parties_[i].control == Control::step);
 }
 
 // When the episode is over for one learner, it is for all; and for one who was not told of a reset.
@@ -194,7 +194,7 @@ void SharedServer::end_together(Env& env) const {
 }
 
 void SharedServer::reset(std::uint32_t index, Env& env) {
-    if (any_asks_for(Request::step)) cut_off(index, env);
+    if (any_asks_for(Control::step)) cut_off(index, env);
     std::optional<std::int64_t> seed;
     for (const Party& party : parties_) {
         if (!begins(party)) continue;
@@ -210,7 +210,7 @@ void SharedServer::reset(std::uint32_t index, Env& env) {
     for (std::size_t i = 0; i < parties_.size(); i++) {
         if (begins(parties_[i]))
             write(index, env, i, false);
-        else if (parties_[i].request == Request::skip && env.standings[i] == Standing::same)
+        else if (parties_[i].control == Control::skip && env.standings[i] == Standing::same)
             env.standings[i] = Standing::behind;
     }
 }
@@ -218,7 +218,7 @@ void SharedServer::reset(std::uint32_t index, Env& env) {
 // Ends the episode of those who ask for a step while another learner resets.
 void SharedServer::cut_off(std::uint32_t index, Env& env) {
     need_episode(index, env);
-    const auto steps = [](const Party& party) { return party.request == Request::step; };
+    const auto steps = [](const Party& party) { return party.control == Control::step; };
     observe(env, steps);
     for (std::size_t i = 0; i < parties_.size(); i++) {
         if (!steps(parties_[i])) continue;
@@ -232,9 +232,9 @@ void SharedServer::cut_off(std::uint32_t index, Env& env) {
 
 void SharedServer::stand_still(std::uint32_t index, Env& env) {
     need_episode(index, env);
-    observe(env, [](const Party& party) { return party.request != Request::skip; });
+    observe(env, [](const Party& party) { return party.control != Control::skip; });
     for (std::size_t i = 0; i < parties_.size(); i++)
-        if (parties_[i].request != Request::skip) write(index, env, i, false);
+        if (parties_[i].control != Control::skip) write(index, env, i, false);
 }
 
 // Writes what the chosen learners see; the rows of the others are left alone.

@@ -59,7 +59,7 @@ class SharedServer {
     void fail(const char* text);
 
   private:
-    enum class Request { skip, step, reset, join };
+    enum class Control { skip, step, reset, join };
 
     // Which episode of an env a learner is in.
     enum class Standing {
@@ -74,7 +74,7 @@ class SharedServer {
         Share share;
         std::unique_ptr<Lane> lane;
         bool in_hand = false;  // a command of it
-        Request request = Request::skip;
+        Control control = Control::skip;
         Rows rows, final_rows;
     };
 
@@ -92,10 +92,10 @@ class SharedServer {
     int receive_all();
     void answer();
     void answer(std::uint32_t index);
-    static Request request_of(const Party& party, std::uint32_t index, Standing standing);
+    static Control control_of(const Party& party, std::uint32_t index, Standing standing);
     static bool begins(const Party& party);
-    bool any_asks_for(Request request) const;
-    bool all_ask_for(Request request) const;
+    bool any_asks_for(Control control) const;
+    bool all_ask_for(Control control) const;
     void point(std::uint32_t index, Env& env);
 
     void step(std::uint32_t index, Env& env);
