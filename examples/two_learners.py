@@ -2,8 +2,9 @@
 
     python examples/two_learners.py
 
-Each learner owns a segment with its team's rows alone, and runs PPO at its own pace within a step:
-the simulator steps the worlds once both have sent their actions (docs/howto/several_learners.md).
+Each learner owns a segment with the rows of its team alone; the simulator holds a lane of both and
+steps the worlds once both learners have sent their actions (docs/howto/several_learners.md). The
+learning is the simplest there is: a linear policy, and the policy gradient of each rollout.
 """
 
 from __future__ import annotations
@@ -18,19 +19,16 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-import torch
-import train_ppo
-from policy import Policy
-from torch import Tensor
+import numpy as np
 
 import uerl_shm
 from uerl_shm.launcher import describe
 
-SCENE = "gather --rewards independent --episode-steps 200"
+SCENE = "gather --rewards independent --actions discrete --episode-steps 200"
 TEAMS = ("red", "blue")
-NUM_WORLDS = 32
-SETTINGS = train_ppo.Args(num_steps=64, learning_rate=1e-3, minibatch_rows=2048, hidden=64)
-LEAVE_S = 30.0  # longest wait for the others, once one process has ended
+NUM_WORLDS, NUM_STEPS = 32, 64  # of a simulator; of a rollout
+DISCOUNT, LEARNING_RATE = 0.95, 0.5
+LEAVE_S = 30.0  # longest wait for the simulator to see that the learners have ended
 
 
 def spec_of(team: str) -> uerl_shm.EnvSpec:
@@ -41,66 +39,84 @@ def spec_of(team: str) -> uerl_shm.EnvSpec:
     return dataclasses.replace(whole, groups=groups, parameters=parameters)
 
 
-class Returns:
-    """What the agents of a team got in each game, on average."""
+def features_of(observation: Any, rows: int) -> np.ndarray:
+    """Return all arrays of an observation side by side, and a one, shape ``(rows, n)``."""
+    arrays = observation.values() if isinstance(observation, dict) else [observation]
+    return np.concatenate([*(array.reshape(rows, -1) for array in arrays), np.ones((rows, 1))], 1)
 
-    def __init__(self, num_worlds: int, agents: int) -> None:
-        self.running, self.agents = torch.zeros(num_worlds), agents
-        self.of_games: list[float] = []
 
-    def add(self, reward: Tensor, ended: Tensor) -> None:
-        """Add a step. A game is over when every agent has ended its episode or is absent."""
-        self.running += reward.reshape(-1, self.agents).mean(1)
-        for world in ended.reshape(-1, self.agents).all(1).nonzero().flatten():
-            self.of_games.append(float(self.running[world]))
-            self.running[world] = 0.0
+class Policy:
+    """Chances of each choice: softmax of weights times features."""
+
+    def __init__(self, num_features: int, num_choices: int, seed: int) -> None:
+        self.weights = np.zeros((num_features, num_choices))
+        self.random = np.random.default_rng(seed)
+
+    def chances(self, features: np.ndarray) -> np.ndarray:
+        """Return the chance of each choice, shape ``(..., choices)``."""
+        scores = features @ self.weights
+        chances = np.exp(scores - scores.max(-1, keepdims=True))
+        return chances / chances.sum(-1, keepdims=True)
+
+    def draw(self, features: np.ndarray) -> np.ndarray:
+        """Draw a choice for each row."""
+        below = self.chances(features).cumsum(-1)
+        return (self.random.random((len(below), 1)) > below[:, :-1]).sum(-1)
+
+    def learn(self, features: np.ndarray, choice: np.ndarray, gain: np.ndarray) -> None:
+        """Make choices that gained more than others more likely; all have one row per step."""
+        gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+        chosen = np.eye(self.weights.shape[1])[choice]
+        slope = features.T @ ((chosen - self.chances(features)) * gain[:, None])
+        self.weights += LEARNING_RATE * slope / len(gain)
 
 
 class Learner:
-    """One team's policy, its optimizer, and the env that shows this team alone."""
+    """One team's policy, and the env that shows this team alone."""
 
     def __init__(self, env: uerl_shm.VecEnv, seed: int) -> None:
-        torch.manual_seed(seed)
         self.env, self.agents = env, env.spec.group.agents
-        self.policy = Policy(env.spec.group, SETTINGS.hidden)
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), eps=1e-5)
-        self.returns = Returns(env.num_worlds, self.agents)
-        self.observation, self.info = env.reset(seed=seed)
+        observation, info = env.reset(seed=seed)
+        self.features, self.acts = features_of(observation, env.num_envs), info["mask"]
+        self.policy = Policy(self.features.shape[1], int(env.single_action_space.n), seed)
+        self.running, self.of_games = np.zeros(env.num_worlds), []
 
-    @torch.no_grad()
-    def collect(self) -> train_ppo.Batch:
-        """Step the worlds together with the other learner; absent agents' rows are not valid."""
-        kept = []
-        with self.env.rollout(SETTINGS.num_steps) as rollout:
-            for _ in range(SETTINGS.num_steps):
-                parameters, value = self.policy(self.observation)
-                chances = self.policy.distributions(parameters)
-                choice = self.policy.draw(chances)
-                log_prob = self.policy.log_prob(chances, choice)
-                kept.append((choice, log_prob, value, self.info["mask"]))
-                action = self.policy.action(choice)
-                step = self.env.step(action)
-                self.observation, reward, terminated, truncated, self.info = step
-                self.returns.add(reward, terminated | truncated | ~self.info["mask"])
-        choice, log_prob, value, present = map(torch.stack, zip(*kept, strict=True))
-        value = torch.cat([value, self.policy(self.observation)[1].unsqueeze(0)])
-        return train_ppo.Batch(
-            rollout.observation, choice, log_prob, value, rollout.reward, rollout.terminated,
-            rollout.truncated, rollout.valid & present,
-        )  # fmt: skip
+    def step(self) -> tuple[np.ndarray, ...]:
+        """Step the worlds together with the other learner; return what learning needs of it."""
+        features, acts = self.features, self.acts
+        choice = self.policy.draw(features)
+        observation, reward, terminated, truncated, info = self.env.step(choice)
+        ended = terminated | truncated
+        over = self.note(reward, ended | ~info["mask"])
+        self.features, self.acts = features_of(observation, len(choice)), info["mask"] & ~over
+        return features, choice, reward, ended, acts
+
+    def note(self, reward: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """Count a step. A game is over when every agent has ended its episode or is absent.
+
+        Returns:
+            Whether its game is over, for each row: the next step is then a reset.
+        """
+        self.running += reward.reshape(-1, self.agents).mean(1)
+        over = ended.reshape(-1, self.agents).all(1)
+        self.of_games += self.running[over].tolist()
+        self.running[over] = 0.0
+        return over.repeat(self.agents)
 
     def train(self, total_steps: int) -> dict[str, Any]:
-        """Train for so many steps of worlds; return what became of it."""
+        """Train for so many steps of worlds; return what the agents got in a game, on average."""
         env_steps = 0
         while env_steps < total_steps:
-            batch = self.collect()
-            share_left = 1 - env_steps / total_steps
-            self.optimizer.param_groups[0]["lr"] = SETTINGS.learning_rate * share_left
-            train_ppo.learn(self.policy, self.optimizer, batch, SETTINGS)
-            env_steps += SETTINGS.num_steps * self.env.num_worlds
-        games = self.returns.of_games
-        tenth = games[-max(len(games) // 10, 1) :]
-        return {"env_steps": env_steps, "games": len(games), "return": sum(tenth) / len(tenth)}
+            rollout = zip(*(self.step() for _ in range(NUM_STEPS)), strict=True)
+            features, choice, gain, ended, acts = map(np.stack, rollout)
+            for step in reversed(range(NUM_STEPS - 1)):
+                gain[step] += DISCOUNT * gain[step + 1] * ~ended[step]
+            self.policy.learn(features[acts], choice[acts], gain[acts])
+            env_steps += NUM_STEPS * self.env.num_worlds
+        tenth = max(len(self.of_games) // 10, 1)
+        first, last = np.mean(self.of_games[:tenth]), np.mean(self.of_games[-tenth:])
+        games = len(self.of_games)
+        return {"steps": env_steps, "games": games, "first_return": first, "return": last}
 
 
 def learn(args: argparse.Namespace) -> int:
@@ -108,9 +124,7 @@ def learn(args: argparse.Namespace) -> int:
     spec = spec_of(args.team)
     env = uerl_shm.VecEnv(
         num_envs=NUM_WORLDS * spec.group.agents, envs_per_simulator=NUM_WORLDS, spec=spec,
-        name=args.name, output="torch", slots=2 * SETTINGS.num_steps + 2,
-        startup_timeout_s=60.0)  # fmt: skip
-    torch.set_num_threads(1)
+        name=args.name, startup_timeout_s=60.0, on_death="raise")  # fmt: skip
     with closing(env):
         print(json.dumps(Learner(env, args.seed).train(args.total_steps)), flush=True)
     return 0
@@ -126,33 +140,30 @@ def start_all(args: argparse.Namespace) -> int:
     """Start the simulator of both segments, and a learner for each; print the numbers of both."""
     names = {team: f"two-learners-{team}-{os.getpid()}" for team in TEAMS}
     simulator = Path(uerl_shm.__file__).parent / "bin" / "uerl-sim"
-    commands = {
-        team: [sys.executable, __file__, "--team", team, "--name", name,
-               "--total-steps", str(args.total_steps), "--seed", str(args.seed)]
-        for team, name in names.items()
-    }  # fmt: skip
+    environ = {**os.environ, "UERL_SHM_NAME": ",".join(names.values())}
+    rest = ["--total-steps", str(args.total_steps), "--seed", str(args.seed)]
     with ExitStack() as stack:
-        environ = {**os.environ, "UERL_SHM_NAME": ",".join(names.values())}
         world = subprocess.Popen([simulator, *SCENE.split()], env=environ)
         stack.callback(end, world)
         learners = {}
-        for team, command in commands.items():
+        for team, name in names.items():
+            command = [sys.executable, __file__, "--team", team, "--name", name, *rest]
             learners[team] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             stack.callback(end, learners[team])
         lines = {team: learner.communicate()[0] for team, learner in learners.items()}
-        if any(learner.returncode for learner in learners.values()):
-            return 1
-        if world.wait(LEAVE_S) != 0:
+        if any(learner.returncode for learner in learners.values()) or world.wait(LEAVE_S) != 0:
             return 1
     results = {team: json.loads(line) for team, line in lines.items()}
-    numbers = [f"{t}_{key}={v:.5g}" for t, result in results.items() for key, v in result.items()]
+    pairs = [(f"{t}_{key}", v) for t, result in results.items() for key, v in result.items()]
+    numbers = [f"{k}={v:.3f}" if isinstance(v, float) else f"{k}={v}" for k, v in pairs]
     print("RESULT", *numbers, flush=True)
     return 0
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--total-steps", type=int, default=50_000, help="steps of worlds")
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style, allow_abbrev=False)
+    parser.add_argument("--total-steps", type=int, default=400_000, help="steps of worlds")
     parser.add_argument("--seed", type=int, default=1, help="of policies, and of the first games")
     parser.add_argument("--team", choices=TEAMS, help="be this team's learner")
     parser.add_argument("--name", help="of the learner's segment")
