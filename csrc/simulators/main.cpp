@@ -18,7 +18,7 @@ constexpr std::int64_t max_microseconds = 3600000000;
 
 const std::vector<OptionSpec> common_options{
     {"--describe", "FILE", "write the spec (JSON) to FILE and exit; no learner is needed"},
-    {"--name", "NAME", "segment of the learner (default: " UERL_ENV_NAME ")"},
+    {"--name", "NAME", "segment of the learner; a,b of several (default: " UERL_ENV_NAME ")"},
     {"--lane", "N", "lane to hold (default: " UERL_ENV_LANE ", else the first free one)"},
     {"--attach-timeout-s", "N", "longest wait for the learner (default 300)"},
     {"--next-learner-s", "N",

@@ -1,4 +1,4 @@
-// run.hpp: serves a scene to a learner.
+// run.hpp: serves a scene to a learner, or to several (run_shared.hpp).
 #ifndef UERL_SIM_RUN_HPP
 #define UERL_SIM_RUN_HPP
 
@@ -10,7 +10,7 @@
 namespace uerl_sim {
 
 struct RunOptions {
-    std::string name;                     // of the segment; empty: from the environment
+    std::string name;                     // of the segment, or a,b; empty: from the environment
     std::int32_t lane = -1;               // -1: from the environment, else the first free lane
     std::int64_t attach_timeout_s = 300;  // longest wait for the learner and for the lane
     std::int64_t next_learner_s = 0;      // longest wait for another learner after the first

@@ -24,6 +24,7 @@ from uerl_shm import segment as segments
 
 TESTS = Path(__file__).resolve().parents[1]
 WORDS = "gather --agents 4 --episode-steps 25"
+MUCH_FOOD = {"options": {"parameters": {"num_food": 100}}}  # so that each step has a reward
 
 
 @contextmanager
@@ -113,9 +114,9 @@ def test_an_episode_that_ends_for_one_team_ends_for_both(tmp_path: Path, make_en
 def test_a_reset_of_one_learner_cuts_off_the_others_whose_reset_then_joins(
     tmp_path: Path, make_env: MakeEnv
 ) -> None:
-    env = make_env("gather", 2, envs_per_simulator=2)
+    env = make_env("gather", 2, envs_per_simulator=2, parameters={"num_food": 100})
     with Shared(tmp_path, "gather", num_worlds=2) as shared:
-        shared.reset(red={"seed": 1}, blue={"seed": 1})
+        shared.reset(red={"seed": 1, **MUCH_FOOD}, blue={"seed": 1})
         before = shared.step()["blue"].observation
         shared.env["blue"].send(np.ones((4, 3), np.float32))
         seen, _ = shared.env["red"].reset(seed=7)
@@ -129,7 +130,8 @@ def test_a_reset_of_one_learner_cuts_off_the_others_whose_reset_then_joins(
         batch = shared.step(red=ones, blue=ones)  # blue's reset: its actions are not used
         observation, reward, *_ = env.step({"red": ones, "blue": np.zeros((4, 3), np.float32)})
         assert same({team: batch[team].observation for team in GROUPS}, observation)
-        assert (batch["red"].reward == reward["red"]).all() and not batch["blue"].reward.any()
+        assert (batch["red"].reward == reward["red"]).all()
+        assert reward["blue"].any() and not batch["blue"].reward.any()
         assert not batch["blue"].truncated.any()
 
         batch = shared.step(red=ones, blue=-ones)  # together again
@@ -172,8 +174,9 @@ def test_the_parameters_of_the_learner_that_has_them_go_for_resets_of_the_others
 
 def test_a_world_that_one_learner_leaves_out_stands_still(tmp_path: Path) -> None:
     with Shared(tmp_path, "gather", num_worlds=2) as shared:
-        shared.reset(red={"seed": 1}, blue={"seed": 1})
+        shared.reset(red={"seed": 1, **MUCH_FOOD}, blue={"seed": 1})
         before = shared.step()
+        assert before["blue"].reward.all()
         shared.env["blue"].send(np.ones((4, 3), np.float32))
         first = np.repeat([True, False], 2)
         seen, _ = shared.env["red"].reset(seed=9, options={"reset_mask": first})
