@@ -52,6 +52,7 @@ class Piece:
         terminated: Shape ``(steps,)``, bool.
         truncated: Shape ``(steps,)``, bool.
         first: Whether the episode begins here: the first observation came with no step.
+        whole: Whether it ends here, too.
     """
 
     observation: Arrays
@@ -61,6 +62,7 @@ class Piece:
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     first: bool
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,11 @@ class GroupWriter:
             ("infos", piece.info, True),
         ):
             for name, array in arrays.items():
-                _append(into, f"{kind}/{name}" if many else kind, array)
+                _append(into, f"{kind}/{name}" if many else kind, array, piece.whole)
         into.require_group("infos")  # Minari expects one, also where the spec has no infos
-        _append(into, "rewards", piece.reward)
-        _append(into, "terminations", piece.terminated)
-        _append(into, "truncations", piece.truncated)
+        _append(into, "rewards", piece.reward, piece.whole)
+        _append(into, "terminations", piece.terminated, piece.whole)
+        _append(into, "truncations", piece.truncated, piece.whole)
 
     def finish(self, row: int, place: Place, cut: str | None) -> bool:
         """End the row's episode; return whether it was kept: it has to have a step.
@@ -218,7 +220,10 @@ class GroupWriter:
         fresh.replace(self._data / METADATA_FILE)
 
 
-def _append(into: h5py.Group, name: str, array: NDArray[Any]) -> None:
+def _append(into: h5py.Group, name: str, array: NDArray[Any], whole: bool) -> None:
+    if whole:  # nothing is to follow: a plain array is smaller and sooner made
+        into.create_dataset(name, data=np.ascontiguousarray(array))
+        return
     if name in into:
         stored = into[name]
         before = len(stored)

@@ -130,6 +130,7 @@ def _piece_of(group: GroupSpec, episode: NDArray[Any]) -> Piece:
         steps["terminated"],
         steps["truncated"],
         first=True,
+        whole=True,
     )
 
 

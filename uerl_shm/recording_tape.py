@@ -342,10 +342,10 @@ class _Rows:
     def _make_room(self, rows: Ints) -> None:
         for row in rows[self._count[rows] == self._capacity]:
             if self.running[row]:
-                self._write(int(row))
+                self._write(int(row), last=False)
             self._start[row] = self._count[row] = 0
 
-    def _write(self, row: int) -> None:
+    def _write(self, row: int, last: bool) -> None:
         start, stop = int(self._start[row]), int(self._count[row])
         first = bool(self._has_first[row])
         if start == stop:
@@ -364,13 +364,14 @@ class _Rows:
             self._terminated[row, steps],
             self._truncated[row, steps],
             first,
+            first and last,
         )
         self.writer.append(row, piece)
         self._has_first[row] = False
 
     def end(self, row: int, place: Place, cut: str | None) -> bool:
         """End the row's episode; return whether it was kept."""
-        self._write(row)
+        self._write(row, last=True)
         self._start[row] = self._count[row]
         self.running[row] = False
         return self.writer.finish(row, place, cut)
