@@ -163,6 +163,18 @@ def test_who_follows_the_ball_beats_who_stands_on_both_sides(env):
     assert won > 0.8 and lost < 0.1
 
 
+def test_sides_change_from_game_to_game(env, monkeypatch):
+    moves = []
+
+    def play(env, act, num_episodes, seed):
+        moves.append(act(torch.zeros(env.num_envs, 12)))
+        return [train_selfplay.episodes.Episode(0, 1.0, 1)] * num_episodes
+
+    monkeypatch.setattr(train_selfplay.episodes, "play", play)
+    assert share_won(env, lambda seen: torch.ones(len(seen), 2), stand, 4, 0) == 1.0
+    assert moves[0][:, 0].nonzero().flatten().tolist() == [0, 3, 4, 7, 8, 11, 12, 15]
+
+
 def test_a_drawn_game_is_not_won(env):
     assert share_won(env, follow, follow, NUM_WORLDS, 0) < 0.2
 
