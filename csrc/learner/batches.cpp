@@ -164,6 +164,7 @@ void Batches::send_lanes(py::handle actions, const std::vector<uint32_t>& lanes,
         throw Error(UERL_E_INVALID, "rollout has its " + std::to_string(rollout_->num_steps) +
                                         " steps, expected no more: begin another one");
     need_enough_rows();
+    wait_for_recorder();
     write_actions(actions, lanes, position);
     uint32_t target = UINT32_MAX;
     if (rollout_) {
@@ -305,6 +306,7 @@ void Batches::begin_reset(const py::array_t<uint8_t>& mask, const py::array_t<in
         learner_.check_failures();
         if (uerl_now_ns() >= deadline_ns) throw_timeout(ready + 1, timeout_s);
     }
+    wait_for_recorder();
     learner_.send_reset(wanted, all_seeds, options);
     tell_events();
 }

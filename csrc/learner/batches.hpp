@@ -95,6 +95,7 @@ class Batches {
     std::vector<uint32_t> part_of(uint32_t first_lane, uint32_t num_lanes) const;
     void wait_for(const std::vector<uint32_t>& lanes, double timeout_s);
     void wait_asleep(uint32_t need, int64_t deadline_ns, double timeout_s);
+    void wait_for_recorder();
     [[noreturn]] void throw_timeout(uint32_t need, double timeout_s);
     void warn_of_copies();
     void tell_events();

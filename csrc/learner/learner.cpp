@@ -109,6 +109,12 @@ void Learner::close() {
     uerl_segment_unlock(&memory_->segment);
 }
 
+bool Learner::recorder_is_behind() {
+    uint64_t deliveries = 0;
+    for (const Lane& lane : lanes_) deliveries += lane.read_index - (lane.ready ? 1 : 0);
+    return recorder_.is_behind(segment().lock_fd, deliveries, uerl_now_ns());
+}
+
 uint32_t Learner::look_for_simulators() {
     uint32_t count = 0;
     for (uint32_t i = 0; i < num_lanes(); i++) {

@@ -16,6 +16,7 @@
 
 #include "core/segment.h"
 #include "core/wait.h"
+#include "recorder.hpp"
 #include "slots.hpp"
 
 namespace uerl {
@@ -224,6 +225,10 @@ class Learner {
     // The slot in which every lane's last rows stand, or UINT32_MAX.
     uint32_t common_slot() const;
 
+    // Does an observer that records without loss have yet to read what was delivered?
+    bool recorder_is_behind();
+    void give_up_recorder() { recorder_.give_up(); }
+
     void close();  // tells the simulators; unlinks the name; leases go on
     bool closed() const { return closed_; }
     Stats stats;
@@ -289,8 +294,9 @@ class Learner {
     std::vector<std::string> losses_;  // of each lane
     std::vector<Event> events_;
     std::vector<std::pair<uint32_t, uint32_t>> final_fields_;  // a field, its final one
-    uint32_t num_masked_ = 0;                                  // lanes
-    uint32_t num_filled_ = 0;                                  // envs
+    Recorder recorder_;
+    uint32_t num_masked_ = 0;  // lanes
+    uint32_t num_filled_ = 0;  // envs
     int64_t step_deadline_ns_ = INT64_MAX;
     int64_t looked_ns_ = 0;   // when somebody looked at the lanes last
     int64_t paused_ns_ = 0;   // how long nobody did although somebody should have

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/lock.h"
 #include "learner.hpp"
+#include "recorder.hpp"
 
 namespace uerl {
 
@@ -52,6 +53,25 @@ bool Observer::copy_rows(uint32_t field, uint32_t slot, uint32_t row, uint32_t c
     const bool whole = before % 2 == 0 && load_relaxed_u32(epoch) == before;
     num_torn_ += !whole;
     return whole;
+}
+
+void Observer::begin_recording() {
+    if (uerl_lock_probe(segment_.file_fd, UERL_LOCK_RECORDER) == UERL_LOCK_HELD)
+        throw Error(UERL_E_EXISTS, std::string("segment ") + segment_.name +
+                                       " is recorded by another process, expected one without "
+                                       "loss at a time: end that one, or record with loss");
+    if (uerl_lock_share(segment_.file_fd, UERL_LOCK_RECORDER) != UERL_OK)
+        throw Error(UERL_E_SYSTEM, uerl_last_error());
+}
+
+// The new byte first: there is always one that is held.
+void Observer::acknowledge(uint64_t deliveries) {
+    const int64_t byte = recorded_byte(deliveries);
+    if (byte == acknowledged_) return;
+    if (uerl_lock_share(segment_.file_fd, byte) != UERL_OK)
+        throw Error(UERL_E_SYSTEM, uerl_last_error());
+    if (acknowledged_ >= 0) uerl_lock_release(segment_.file_fd, acknowledged_);
+    acknowledged_ = byte;
 }
 
 }  // namespace uerl

@@ -31,9 +31,16 @@ class Observer {
     bool copy_rows(uint32_t field, uint32_t slot, uint32_t row, uint32_t count, uint8_t* target);
     uint64_t num_torn() const { return num_torn_; }
 
+    // Lets the learner wait for this observer (docs/layout.md, Locks). Throws Error where another
+    // one is waited for.
+    void begin_recording();
+    // All rows of so many deliveries, the sum over the lanes, have been read.
+    void acknowledge(uint64_t deliveries);
+
   private:
     uerl_segment segment_{};
     uint64_t num_torn_ = 0;
+    int64_t acknowledged_ = -1;  // the byte that is held; -1: none
 };
 
 }  // namespace uerl

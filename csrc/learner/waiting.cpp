@@ -1,5 +1,6 @@
 // waiting.cpp: how Python waits for results: busy, then asleep, and what is told meanwhile.
 #include <algorithm>
+#include <ctime>
 
 #include "batches.hpp"
 
@@ -94,6 +95,28 @@ void Batches::wait_for(const std::vector<uint32_t>& lanes, double timeout_s) {
         const double passed_s = static_cast<double>(uerl_now_ns() - start_ns) * 1e-9;
         wait(ready + missing, std::max(timeout_s - passed_s, 0.0));
         if (missing == 0) return;
+    }
+}
+
+// Before commands go out: what was delivered last may be written over afterwards.
+void Batches::wait_for_recorder() {
+    constexpr int64_t kPatienceNs = 5000000000;
+    if (!learner_.recorder_is_behind()) return;
+    const int64_t deadline_ns = uerl_now_ns() + kPatienceNs;
+    for (timespec pause{0, 10000}; learner_.recorder_is_behind();) {
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (uerl_now_ns() >= deadline_ns) {
+            learner_.give_up_recorder();
+            if (PyErr_WarnEx(PyExc_RuntimeWarning,
+                             "the recorder read nothing for 5 seconds, expected it to keep up: it "
+                             "is not waited for any more, and drops steps",
+                             1) != 0)
+                throw py::error_already_set();
+            return;
+        }
+        const py::gil_scoped_release released;
+        nanosleep(&pause, nullptr);
+        pause.tv_nsec = std::min(pause.tv_nsec * 2, 1000000L);
     }
 }
 
