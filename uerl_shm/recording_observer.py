@@ -25,6 +25,7 @@ from uerl_shm.spec import EnvSpec, GroupSpec
 _READY = 2  # enum uerl_lane_state
 _SAME_STEP = 1  # enum uerl_autoreset_mode
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 20e-6, 1e-3
+_NOTICED_S = 0.25  # a learner looks for a recorder every 0.1 s, when it sends
 _WRAP = 1 << 32  # of the counts in a lane's words
 
 
@@ -52,17 +53,20 @@ class Follower:
     Args:
         name: Of the segment.
         path: Of the data set to be made.
+        lossless: Let the learner wait for what is read here before it sends commands.
 
     Attributes:
         tape: What was recorded.
 
     Raises:
         SegmentNotFound: There is no segment of that name.
+        SegmentExists: Another process records it without loss.
         SpecError: As of `Tape`.
     """
 
-    def __init__(self, name: str, path: str | os.PathLike[str]) -> None:
+    def __init__(self, name: str, path: str | os.PathLike[str], lossless: bool = False) -> None:
         self._observer = _core.Observer(name)
+        self._lossless = lossless
         self._header = self._observer.header()
         self._spec = EnvSpec.from_json(json.loads(self._observer.text())["spec"])
         self._lanes = [_Lane() for _ in range(self._header["num_lanes"])]
@@ -73,6 +77,9 @@ class Follower:
             for number, field in enumerate(self._observer.fields())
         }
         self._quiet: tuple[int, int] | None = None  # the learner's words when all had been seen
+        if lossless:
+            self._observer.begin_recording()
+            time.sleep(_NOTICED_S)
         self.tape = Tape(self._spec, len(self._lanes) * self._envs, path)
 
     def follow(self) -> Iterator[bool]:
@@ -104,9 +111,24 @@ class Follower:
         for _, run in groupby(zip(places, fresh, strict=True), key=lambda pair: pair[0]):
             self._read([lane for _, lane in run], words)  # neighbours with the same slots
         pairs = list(zip(self._lanes, words, strict=True))
+        if self._lossless:
+            self._acknowledge(pairs)
         up_to_date = all(lane.delivered == w["results_read"] == w["commands"] for lane, w in pairs)
         self._quiet = (header["progress"], header["batches"]) if up_to_date else None
         return bool(fresh)
+
+    def _acknowledge(self, pairs: list[tuple[_Lane, dict[str, Any]]]) -> None:
+        """Tell the learner, if everything that it has delivered was read."""
+        count = 0
+        for lane, word in pairs:
+            if lane.generation == 0:  # not followed yet, or again
+                count += word["results_read"]
+                continue
+            unread = (word["results_read"] - lane.delivered) % _WRAP
+            if unread > 1 or (unread == 1 and word["slot"] != lane.slot):
+                return
+            count += lane.delivered
+        self._observer.acknowledge(count)
 
     def _is_new(self, number: int, word: dict[str, Any], header: dict[str, Any]) -> bool:
         """Whether a lane has rows that follow those that were read last."""

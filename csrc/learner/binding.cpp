@@ -251,8 +251,13 @@ void define_observer(py::module_& module) {
                  return list;
              })
         .def("text", [](Observer& self) { return py::bytes(self.text()); })
-        .def("begin_recording", &Observer::begin_recording)
-        .def("acknowledge", &Observer::acknowledge, "deliveries"_a)
+        .def("begin_recording", [](Observer& self) { translated([&] { self.begin_recording(); }); })
+        .def(
+            "acknowledge",
+            [](Observer& self, uint64_t deliveries) {
+                translated([&] { self.acknowledge(deliveries); });
+            },
+            "deliveries"_a)
         .def("rows", &observed_rows, "field"_a, "slot"_a, "row"_a, "count"_a)
         .def_property_readonly("num_torn", &Observer::num_torn);
 }

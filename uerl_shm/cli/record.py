@@ -36,6 +36,9 @@ def record(
     episodes: Annotated[
         int | None, typer.Option("--episodes", min=1, help="End after so many episodes of agents.")
     ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Let the learner wait, so that no step is dropped.")
+    ] = False,
     source: Annotated[
         list[Path] | None,
         typer.Option("--from", metavar="FILE", help="Demonstrations of the Unreal plugin instead."),
@@ -45,11 +48,13 @@ def record(
 
     Examples:
         uerl-shm record train -o runs/apples-v0 --episodes 100
+        uerl-shm record train -o runs/apples-v0 --steps 10000 --lossless
         uerl-shm record --from Saved/player.demo -o runs/player-v0
 
     Nobody is slowed down: steps that come faster than they can be read are dropped and counted, and
-    an episode with a dropped step is cut there. Without loss, in the learner: uerl_shm.record(env,
-    "runs/apples-v0"). Ends with the learner, or with Ctrl-C.
+    an episode with a dropped step is cut there. With --lossless the learner waits before it sends
+    commands, for 5 seconds at most. In the learner itself: uerl_shm.record(env, "runs/apples-v0").
+    Ends with the learner, or with Ctrl-C.
     """
     need_h5py()
     if (name is None) == (not source):
@@ -62,7 +67,7 @@ def record(
     from uerl_shm.recording_observer import Follower
 
     assert name is not None
-    follower = Follower(name, output)
+    follower = Follower(name, output, lossless)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             _follow(follower, name, steps, episodes)
