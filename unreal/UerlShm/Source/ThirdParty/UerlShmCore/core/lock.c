@@ -88,15 +88,25 @@ static struct flock one_byte(short type, int64_t byte)
     return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 }
 
-int uerl_lock_take(int fd, int64_t byte)
+static int take(int fd, short type, int64_t byte)
 {
-    struct flock lock = one_byte(F_WRLCK, byte);
+    struct flock lock = one_byte(type, byte);
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return UERL_OK;
     if (errno == EAGAIN || errno == EACCES)
         return uerl_fail(UERL_E_EXISTS, "lock byte %lld is held by another process",
                          (long long)byte);
     return uerl_fail_errno("lock byte %lld cannot be taken", (long long)byte);
+}
+
+int uerl_lock_take(int fd, int64_t byte)
+{
+    return take(fd, F_WRLCK, byte);
+}
+
+int uerl_lock_share(int fd, int64_t byte)
+{
+    return take(fd, F_RDLCK, byte);
 }
 
 void uerl_lock_release(int fd, int64_t byte)

@@ -26,6 +26,10 @@ void uerl_lock_close(int fd);
  * UERL_E_SYSTEM. */
 int uerl_lock_take(int fd, int64_t byte);
 
+/* Takes byte `byte` together with others that do so. A read-only fd will do. Returns UERL_OK,
+ * UERL_E_EXISTS when somebody has it alone, or UERL_E_SYSTEM. */
+int uerl_lock_share(int fd, int64_t byte);
+
 void uerl_lock_release(int fd, int64_t byte);
 
 /* UERL_LOCK_HELD when somebody but this fd holds byte `byte`, UERL_LOCK_FREE when nobody does, or

@@ -62,9 +62,11 @@ enum {
 /* Bytes of the segment file that carry OFD locks. A lock says "alive"; the bytes' contents do not
  * matter. */
 enum {
-    UERL_LOCK_OWNER = 0,    /* held by the learner while it lives */
-    UERL_LOCK_TAKEOVER = 1, /* held by a learner while it replaces a dead owner's segment */
-    UERL_LOCK_LANES = 16    /* + lane: held by the simulator of that lane while it lives */
+    UERL_LOCK_OWNER = 0,         /* held by the learner while it lives */
+    UERL_LOCK_TAKEOVER = 1,      /* held by a learner while it replaces a dead owner's segment */
+    UERL_LOCK_RECORDER = 2,      /* shared, of an observer that the learner waits for */
+    UERL_LOCK_LANES = 16,        /* + lane: held by the simulator of that lane while it lives */
+    UERL_LOCK_RECORDED = 1 << 30 /* + deliveries % 4096: shared, of that observer: it read them */
 };
 
 /* What a field holds, and so who stores it. */
