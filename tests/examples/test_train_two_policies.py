@@ -106,6 +106,27 @@ def test_the_total_of_a_game_is_what_the_agents_of_a_group_got_in_it(env):
     assert len(np.unique(totals["blue"])) > 1  # each game has a seed of its own
 
 
+class Worlds:
+    """Two worlds of one agent in each group; games of 2 and of 4 steps; red gets 1 a step."""
+
+    num_worlds = 2
+
+    def reset(self, seed):
+        self.num_steps = 0
+        return {"red": None, "blue": None}, {}
+
+    def step(self, action):
+        self.num_steps += 1
+        over = torch.tensor([self.num_steps % 2 == 0, self.num_steps % 4 == 0])
+        reward = {"red": torch.ones(2), "blue": torch.zeros(2)}
+        return {"red": None, "blue": None}, reward, {}, {"red": over, "blue": over & False}, {}
+
+
+def test_a_game_that_is_over_counts_no_further():
+    acts = dict.fromkeys(("red", "blue"), lambda observation: None)
+    assert totals_of(Worlds(), acts, 2, seed=0)["red"].tolist() == [2, 4]
+
+
 def test_who_gathers_beats_chance_and_who_rests_does_not(env):
     policy = Namespace(act=hunt)
     assert share_won(env, "blue", policy, 12, seed=0) == 1.0
