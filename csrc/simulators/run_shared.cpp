@@ -12,10 +12,9 @@ namespace uerl_sim {
 
 namespace {
 
-void refuse(const std::vector<Learner>& learners, const std::string& text) {
+void refuse_all(const std::vector<Learner>& learners, const char* text) {
     for (const Learner& learner : learners)
-        if (learner.simulator != nullptr) uerl_simulator_refuse(learner.simulator, text.c_str());
-    std::fprintf(stderr, "uerl-sim: %s\n", text.c_str());
+        if (learner.simulator != nullptr) uerl_simulator_refuse(learner.simulator, text);
 }
 
 // Answers the commands of all attached learners; every failure reaches them as text.
@@ -27,7 +26,8 @@ int serve(const std::vector<Learner>& learners, const Scene& scene, const RunOpt
             if (uerl_simulator_ready(learner.simulator) != UERL_OK)
                 throw SpecMismatch(uerl_last_error());
     } catch (const std::exception& error) {
-        refuse(learners, error.what());
+        refuse_all(learners, error.what());
+        std::fprintf(stderr, "uerl-sim: %s\n", error.what());
         return 1;
     }
     try {
@@ -59,7 +59,7 @@ int try_attach(std::vector<Learner>& learners, std::int32_t lane, std::size_t& m
             uerl_simulator_attach(&learner.simulator, learner.name.c_str(), lane, timeout_ns);
         if (error != UERL_OK) {
             const bool may_come = error == UERL_E_NOT_FOUND || error == UERL_E_EXISTS;
-            if (!may_come) refuse(learners, uerl_last_error());
+            if (!may_come) refuse_all(learners, uerl_last_error());
             detach_all(learners);
             return error;
         }

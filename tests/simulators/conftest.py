@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,3 +27,13 @@ def make_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeEn
     yield make
     for env in made:
         env.close()
+
+
+@pytest.fixture
+def simulators() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes to be ended."""
+    made: list[subprocess.Popen[bytes]] = []
+    yield made
+    for process in made:
+        process.kill()
+        process.wait()

@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from processes import eventually
 from support.bundled import UERL_SIM, MakeEnv, describe
-from support.several import GROUPS, WAIT_S, Shared, part, rest, same, side_by_side, start
+from support.several import (
+    GROUPS,
+    WAIT_S,
+    WORDS,
+    Shared,
+    learner,
+    part,
+    rest,
+    same,
+    side_by_side,
+    start,
+)
 from support.team_learner import actions, flat
-from uerl_shm import LayoutMismatch, SimulatorLost, VecEnv
+from uerl_shm import LayoutMismatch, VecEnv
 from uerl_shm import segment as segments
 
-TESTS = Path(__file__).resolve().parents[1]
-WORDS = "gather --agents 4 --episode-steps 25"
 MUCH_FOOD = {"options": {"parameters": {"num_food": 100}}}  # so that each step has a reward
-
-
-@contextmanager
-def learner(
-    tmp_path: Path, spec: dict[str, Any], name: str, team: str, num_worlds: int, steps: int
-) -> Iterator[subprocess.Popen[str]]:
-    """A learner of one team in a process of its own."""
-    path = tmp_path / f"{team}.json"
-    path.write_text(json.dumps(part(spec, team, parameters=team == GROUPS[0])))
-    words = [name, team, num_worlds * 4, path, steps, tmp_path / f"{team}.npz"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "support.team_learner", *map(str, words)],
-        env={**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def simulators() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes to be ended."""
-    made: list[subprocess.Popen[bytes]] = []
-    yield made
-    for process in made:
-        process.kill()
-        process.wait()
 
 
 def test_two_learner_processes_see_what_one_learner_of_all_groups_sees(
@@ -206,59 +178,6 @@ def test_a_learner_that_left_a_world_out_is_told_later_that_it_was_reset(tmp_pat
         assert (batch["red"].reward[2:] == 0).all()
 
 
-@pytest.mark.parametrize("dead", GROUPS)
-def test_a_learner_that_is_killed_costs_the_other_its_rows_and_no_time(
-    tmp_path: Path, simulators: list[subprocess.Popen[bytes]], dead: str
-) -> None:
-    (other,) = set(GROUPS) - {dead}
-    spec = describe(tmp_path, WORDS)
-    names = {team: segments.new_name() for team in GROUPS}
-    simulators.append(start(WORDS, names.values()))
-    with learner(tmp_path, spec, names[dead], dead, 3, 10_000) as process:
-        env = VecEnv(
-            num_envs=12, spec=part(spec, other, parameters=other == GROUPS[0]), name=names[other],
-            envs_per_simulator=3, timeout_s=WAIT_S, startup_timeout_s=WAIT_S)  # fmt: skip
-        try:
-            env.reset(seed=0)
-            assert env.step(rest(env))[4]["valid"].all()
-            process.send_signal(signal.SIGKILL)  # it waits for its next step, or is within it
-            with pytest.raises(SimulatorLost):  # at once, or after one step in which it is masked
-                for _ in range(5):
-                    valid = env.step(rest(env))[4]["valid"].any()
-            assert not valid
-            assert simulators[0].wait(WAIT_S) == 0
-        finally:
-            env.close()
-            (Path("/dev/shm") / names[dead]).unlink()
-
-
-def test_the_learner_that_is_left_raises_where_it_was_told_to(tmp_path: Path) -> None:
-    with Shared(tmp_path, "gather", on_death="raise") as shared:
-        shared.reset()
-        shared.env["red"].close()
-        with pytest.raises(SimulatorLost):
-            for _ in range(3):
-                shared.env["blue"].step(rest(shared.env["blue"]))
-        assert shared.simulators[0].wait(WAIT_S) == 0
-
-
-def test_the_next_learner_of_a_team_goes_on_with_the_same_simulator(tmp_path: Path) -> None:
-    with Shared(tmp_path, "gather --next-learner-s 20") as shared:
-        shared.reset()
-        shared.env["red"].close()
-        blue = shared.env["blue"]
-        assert eventually(lambda: not blue.step(rest(blue))[4]["valid"].any())
-        shared.make("red")
-
-        def both() -> bool:
-            batch = shared.step()
-            return bool(batch["blue"].info["valid"].all() and batch["red"].info["valid"].all())
-
-        side_by_side({"red": lambda: shared.env["red"].reset(), "blue": blue.reset})
-        assert eventually(both)
-        assert shared.simulators[0].poll() is None
-
-
 REFUSED = {
     "a group is missing": (
         [["red"], []],
@@ -336,6 +255,18 @@ def test_every_learner_is_refused_with_the_same_line_if(how: str, tmp_path: Path
         assert expected in text
 
 
+def test_a_lane_that_one_segment_does_not_have_is_said_in_one_line(tmp_path: Path) -> None:
+    with Shared(tmp_path, "gather") as shared:
+        names = [shared.names["red"], shared.names["blue"]]
+        words = [UERL_SIM, "gather", "--lane", "7", "--name", ",".join(names)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"uerl-sim: lane is 7, segment {names[0]} has lanes 0 to 0: set UERL_SHM_LANE to one "
+            "of them\n"
+        )
+
+
 @pytest.mark.parametrize("names", ["a,a", "a,", ",a"])
 def test_names_that_are_empty_or_twice_there_are_refused(names: str) -> None:
     done = subprocess.run(
@@ -346,31 +277,3 @@ def test_names_that_are_empty_or_twice_there_are_refused(names: str) -> None:
         f"uerl-sim: segment names are '{names}', expected different ones between commas: "
         "write for example a,b\n"
     )
-
-
-def test_a_simulator_that_waits_for_its_learners_leaves_at_a_signal() -> None:
-    process = start("gather", [segments.new_name(), segments.new_name()])
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.3)
-    process.terminate()
-    assert process.wait(10) == 0
-
-
-def test_the_launcher_of_one_learner_starts_simulators_of_both(
-    tmp_path: Path, make_env: MakeEnv
-) -> None:
-    spec, other = describe(tmp_path, "gather"), segments.new_name()
-    command, rest_of = "gather --name {name}," + other, {"name": other, "startup_timeout_s": WAIT_S}
-    envs = side_by_side(
-        {
-            "red": lambda: make_env(command, 4, spec=part(spec, "red")),
-            "blue": lambda: VecEnv(num_envs=4, spec=part(spec, "blue"), **rest_of),
-        }
-    )
-    try:
-        side_by_side({team: env.reset for team, env in envs.items()})
-        for env in envs.values():
-            env.send(rest(env))
-        assert all(env.recv().info["valid"].all() for env in envs.values())
-    finally:
-        envs["blue"].close()

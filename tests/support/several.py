@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ from support.bundled import UERL_SIM, describe
 from uerl_shm import VecEnv
 from uerl_shm import segment as segments
 
+TESTS = Path(__file__).resolve().parents[1]
 GROUPS = ("red", "blue")  # of the scene `gather`, in its order
+WORDS = "gather --agents 4 --episode-steps 25"  # of learners in processes of their own
 WAIT_S = 20.0
 
 
@@ -120,3 +125,24 @@ def same(found: Any, expected: Any) -> bool:
         ours[path].dtype == theirs[path].dtype and ours[path].tobytes() == theirs[path].tobytes()
         for path in ours
     )
+
+
+@contextmanager
+def learner(
+    tmp_path: Path, spec: dict[str, Any], name: str, team: str, num_worlds: int, steps: int
+) -> Iterator[subprocess.Popen[str]]:
+    """A learner of one team in a process of its own."""
+    path = tmp_path / f"{team}.json"
+    path.write_text(json.dumps(part(spec, team, parameters=team == GROUPS[0])))
+    words = [name, team, num_worlds * 4, path, steps, tmp_path / f"{team}.npz"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "support.team_learner", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
