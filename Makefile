@@ -23,7 +23,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
 .PHONY: crash-states unreal test-unreal test-export
-.PHONY: selfplay two-policies sac curriculum parallel-engines
+.PHONY: selfplay two-policies two-learners sac curriculum parallel-engines
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -43,6 +43,9 @@ selfplay: .venv/built ## train two players of tennis against themselves and thei
 
 two-policies: .venv/built ## train the two groups of gather, each with a policy of its own
 	$(RUN) examples/train_two_policies.py $(ARGS)
+
+two-learners: .venv/built ## train the two groups of gather in processes of their own
+	$(RUN) examples/two_learners.py $(ARGS)
 
 sac: .venv/built ## train off-policy, fed by whoever is ready first
 	$(RUN) examples/train_sac.py $(ARGS)
