@@ -111,8 +111,12 @@ class Worlds:
 
     num_worlds = 2
 
+    def __init__(self):
+        self.seeds = []
+
     def reset(self, seed):
         self.num_steps = 0
+        self.seeds.append(seed)
         return {"red": None, "blue": None}, {}
 
     def step(self, action):
@@ -122,9 +126,10 @@ class Worlds:
         return {"red": None, "blue": None}, reward, {}, {"red": over, "blue": over & False}, {}
 
 
-def test_a_game_that_is_over_counts_no_further():
-    acts = dict.fromkeys(("red", "blue"), lambda observation: None)
-    assert totals_of(Worlds(), acts, 2, seed=0)["red"].tolist() == [2, 4]
+def test_a_game_that_is_over_counts_no_further_and_no_two_have_one_seed():
+    acts, worlds = dict.fromkeys(("red", "blue"), lambda observation: None), Worlds()
+    assert totals_of(worlds, acts, 4, seed=7)["red"].tolist() == [2, 4, 2, 4]
+    assert worlds.seeds == [7, 9]  # world i has the seed + i
 
 
 def test_who_gathers_beats_chance_and_who_rests_does_not(env):
