@@ -17,7 +17,7 @@ from train_ppo import Args, Batch, learn
 import uerl_shm
 from uerl_shm.integrations.puffer import PufferVecEnv
 
-STEPS = {"basic": 8_192, "apples": 30_720}
+STEPS = {"basic": 8_192, "apples": 51_200}
 SETTINGS = {
     "basic": Args(learning_rate=5e-3, num_steps=32, minibatch_rows=64),
     "apples": Args(learning_rate=7e-4),
