@@ -110,7 +110,7 @@ def test_the_launcher_of_one_learner_starts_simulators_of_both_and_starts_them_a
 def test_a_learner_that_is_slow_is_late_for_the_other_and_they_come_together_again(
     tmp_path: Path,
 ) -> None:
-    with Shared(tmp_path, "gather", on_death="mask", step_deadline_s=0.5) as shared:
+    with Shared(tmp_path, "gather", on_death="mask", step_deadline_s=2.0) as shared:
         shared.reset()
         red, blue = shared.env["red"], shared.env["blue"]
         _, _, _, truncated, info = red.step(rest(red))  # blue is busy with something else
