@@ -264,7 +264,7 @@ def export_onnx(
             self.policy = policy
 
         def forward(self, *arrays: Any) -> Any:
-            many = len(arrays) > 1 or names != ["observation"]
+            many = len(arrays) > 1
             numbers = self.policy(dict(zip(names, arrays, strict=True)) if many else arrays[0])
             return numbers[0] if isinstance(numbers, tuple) else numbers
 

@@ -239,7 +239,8 @@ uint32_t Learner::begin_rollout(uint32_t num_steps) {
         if (here != UINT32_MAX && here >= first && here < first + num_steps) continue;
         for (uint32_t env = 0; env < num_envs(); env++)
             copy_env(env, lanes_[env / envs_per_lane()].slot, first);
-        for (Lane& lane : lanes_) lane.slot = first;
+        for (uint32_t lane = 0; lane < num_lanes(); lane++) place_lane(lane, first);
+        store_relaxed_u32(&header_->slot, first);
         return first;
     }
     return UINT32_MAX;

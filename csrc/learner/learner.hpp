@@ -269,6 +269,7 @@ class Learner {
     bool can_hold(const Run& run, uint32_t num_slots) const;
     void check_reset(const std::vector<uint8_t>& mask) const;
     void move_lane(uint32_t lane, uint32_t target);
+    void place_lane(uint32_t lane, uint32_t slot);
     bool covers_pending(uint32_t lane, const std::vector<uint8_t>& mask) const;
     uint32_t pick_slot(const std::vector<uint32_t>& lanes) const;
     uint32_t pick_slot_of_lane(uint32_t lane) const;

@@ -120,7 +120,13 @@ void Learner::move_lane(uint32_t lane, uint32_t target) {
     const uint32_t first = lane * envs_per_lane();
     for (uint32_t env = first; env < first + envs_per_lane(); env++)
         copy_env(env, lanes_[lane].slot, target);
-    lanes_[lane].slot = target;
+    place_lane(lane, target);
+}
+
+// Observers look for the last rows where this word says.
+void Learner::place_lane(uint32_t lane, uint32_t slot) {
+    lanes_[lane].slot = slot;
+    store_relaxed_u32(&uerl_segment_commands(&segment(), lane)->slot, slot);
 }
 
 void Learner::send_reset(std::vector<uint8_t> mask, const std::vector<int64_t>& seeds,
