@@ -39,7 +39,8 @@ class Looking:
         """Return counters since the start.
 
         steps (rows delivered), batches, copied_batches, gathered_rows, copied_rows, superseded,
-        discarded, violations, late, lost, wait_s (seconds of waiting), held_slots, segment_bytes.
+        discarded, violations, dropped_messages, late, lost, wait_s (seconds of waiting),
+        held_slots, segment_bytes.
         """
         return {**self._core.stats(), "segment_bytes": self._core.segment_bytes}
 
@@ -61,6 +62,31 @@ class Looking:
         if isinstance(steps, dict):
             return {name: rows == 0 for name, rows in steps.items()}
         return steps == 0
+
+    def post(self, data: bytes | str, simulator: int) -> None:
+        """Send a simulator bytes of your own with its next step, or the one after, in turn.
+
+        A simulator sees them with that command: `uerl_simulator_message`, ``command.message``,
+        Unreal's ``OnMessage``.
+
+        Args:
+            data: At most the spec's ``message_bytes``; text is sent as UTF-8.
+            simulator: Its number: that of its first env by ``envs_per_simulator``.
+
+        Raises:
+            SpecError: Too many bytes, or no such simulator.
+        """
+        if simulator < 0:
+            raise SpecError(f"simulator {simulator}, expected at least 0")
+        self._core.post(simulator, data.encode() if isinstance(data, str) else bytes(data))
+
+    def messages(self) -> list[tuple[int, bytes]]:
+        """Return what simulators sent with their results since the last call, the oldest first.
+
+        ``[(simulator, bytes), ...]``. At most 4096 are kept until somebody asks; older ones are
+        dropped, and counted in ``stats()["dropped_messages"]``.
+        """
+        return self._core.take_messages()  # type: ignore[no-any-return]
 
     def annotate(self, **values: Any) -> None:
         """Write numbers beside the last observations, for people and for the engine's overlay.

@@ -272,6 +272,23 @@ py::tuple Batches::recv_part(uint32_t first_lane, uint32_t num_lanes, double tim
     });
 }
 
+void Batches::post(uint32_t lane, const py::bytes& data) {
+    translated([&] {
+        const Guard guard(*this);
+        learner_.post(lane, std::string(data));
+    });
+}
+
+py::list Batches::take_messages() {
+    return translated([&] {
+        const Guard guard(*this);
+        py::list all;
+        for (const Message& message : learner_.take_messages())
+            all.append(py::make_tuple(message.lane, py::bytes(message.bytes)));
+        return all;
+    });
+}
+
 void Batches::annotate(uint32_t field, const py::array& values) {
     translated([&] {
         const Guard guard(*this);

@@ -66,6 +66,9 @@ class Batches {
     // (observation, info) of the last rows of every lane, without a command.
     py::object current();
 
+    // Messages of the user's own, to a lane and of all lanes: [(lane, bytes), ...].
+    void post(uint32_t lane, const py::bytes& data);
+    py::list take_messages();
     // Writes an annotation of every row's last observation, for people who watch.
     void annotate(uint32_t field, const py::array& values);
 

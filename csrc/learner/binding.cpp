@@ -95,8 +95,9 @@ py::dict stats_of(Batches& batches) {
                     "copied_batches"_a = stats.copied_batches,
                     "gathered_rows"_a = stats.gathered_rows, "copied_rows"_a = stats.copied_rows,
                     "superseded"_a = stats.superseded, "discarded"_a = stats.discarded,
-                    "violations"_a = stats.violations, "late"_a = stats.late, "lost"_a = stats.lost,
-                    "wait_s"_a = static_cast<double>(stats.wait_ns) * 1e-9,
+                    "violations"_a = stats.violations,
+                    "dropped_messages"_a = stats.dropped_messages, "late"_a = stats.late,
+                    "lost"_a = stats.lost, "wait_s"_a = static_cast<double>(stats.wait_ns) * 1e-9,
                     "held_slots"_a = learner.memory()->slots.num_held());
 }
 
@@ -128,6 +129,8 @@ void define_steps(py::class_<Batches>& learner) {
         .def("send_part", &Batches::send_part, "actions"_a, "first_lane"_a, "num_lanes"_a)
         .def("recv_part", &Batches::recv_part, "first_lane"_a, "num_lanes"_a, "timeout_s"_a)
         .def("elapsed_steps", &Batches::elapsed_steps, "group"_a)
+        .def("post", &Batches::post, "lane"_a, "data"_a)
+        .def("take_messages", &Batches::take_messages)
         .def("annotate", &Batches::annotate, "field"_a, "values"_a)
         .def(
             "set_lease_event",

@@ -189,6 +189,7 @@ void Learner::send_step(const std::vector<uint32_t>& lanes, uint32_t target) {
         }
         const bool is_back = lanes_[lane].masked;
         if (is_back) unmask(lane);
+        if (num_posted_ > 0) send_posted(lane);
         const uint32_t action_slot = lanes_[lane].slot;
         const uint32_t first = lane * envs_per_lane();
         for (uint32_t env = first; env < first + envs_per_lane(); env++) {

@@ -67,6 +67,7 @@ void Learner::prepare_lanes() {
     filled_.assign(num_envs(), 0);
     owes_.assign(num_envs(), 0);
     elapsed_.assign(num_envs(), 0);
+    posted_.resize(num_lanes());
     looked_ns_ = uerl_now_ns();
     losses_.resize(num_lanes());
     filling_.assign(segment.header.num_slots, 0);
@@ -142,16 +143,6 @@ uint32_t Learner::lane_state(uint32_t lane) const {
     return load_relaxed_u32(&uerl_segment_results(&segment(), lane)->state);
 }
 
-std::string Learner::message_of(uint32_t lane) const {
-    const uerl_lane_results* results = uerl_segment_results(&segment(), lane);
-    // [U] What the count announces is complete. Pairs with [T].
-    if (load_acquire_u32(&results->message_count) == lanes_[lane].messages_seen) return "";
-    const uerl_message* area = uerl_segment_message_to_learner(&segment(), lane);
-    const uint32_t bytes = load_relaxed_u32(&area->bytes);
-    if (bytes > segment().header.message_bytes) return "";
-    return clean_text(std::string(reinterpret_cast<const char*>(area + 1), bytes));
-}
-
 // Results -----------------------------------------------------------------------------------------
 
 void Learner::take_result(uint32_t index) {
@@ -175,6 +166,7 @@ void Learner::take_result(uint32_t index) {
     if (lane.outstanding == 2) end_fill(lane.overtaken);
     lane.outstanding = 0;
     lane.message_outstanding = false;
+    take_message(index);
     lane.failed = result.status != UERL_RESULT_OK;
     lane.ready = true;
     lane.result_slot = lane.target;

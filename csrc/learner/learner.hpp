@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -62,18 +63,25 @@ struct Event {
     std::string text;
 };
 
+// Bytes that a simulator sent on its own account.
+struct Message {
+    uint32_t lane;
+    std::string bytes;
+};
+
 struct Stats {
-    uint64_t steps = 0;           // rows delivered
-    uint64_t batches = 0;         // batches delivered
-    uint64_t copied_batches = 0;  // delivered as a copy because no slot was left
-    uint64_t gathered_rows = 0;   // copied because they stood in several runs or slots
-    uint64_t copied_rows = 0;     // copied from slot to slot by the learner
-    uint64_t superseded = 0;      // results dropped because a reset overtook them
-    uint64_t discarded = 0;       // results of late or lost lanes dropped
-    uint64_t violations = 0;      // impossible values found in the segment
-    uint64_t late = 0;            // times a lane missed the deadline
-    uint64_t lost = 0;            // times a simulator was found dead
-    uint64_t wait_ns = 0;         // time spent waiting for results
+    uint64_t steps = 0;             // rows delivered
+    uint64_t batches = 0;           // batches delivered
+    uint64_t copied_batches = 0;    // delivered as a copy because no slot was left
+    uint64_t gathered_rows = 0;     // copied because they stood in several runs or slots
+    uint64_t copied_rows = 0;       // copied from slot to slot by the learner
+    uint64_t superseded = 0;        // results dropped because a reset overtook them
+    uint64_t discarded = 0;         // results of late or lost lanes dropped
+    uint64_t violations = 0;        // impossible values found in the segment
+    uint64_t late = 0;              // times a lane missed the deadline
+    uint64_t lost = 0;              // times a simulator was found dead
+    uint64_t dropped_messages = 0;  // of simulators, because nobody fetched them
+    uint64_t wait_ns = 0;           // time spent waiting for results
 };
 
 // Consecutive lanes whose rows stand in one slot.
@@ -136,6 +144,9 @@ class Learner {
     uint32_t look_for_simulators();
     // The text of a refusal or failure that the lane's simulator left, or empty.
     std::string message_of(uint32_t lane) const;
+    // Messages of the user's own: one of those that were posted goes with each step of a lane.
+    void post(uint32_t lane, std::string bytes);
+    std::vector<Message> take_messages();  // those that came with results, the oldest first
     uint32_t lane_state(uint32_t lane) const;
     bool lane_locked(uint32_t lane) const;
 
@@ -264,7 +275,9 @@ class Learner {
     void broadcast(const std::vector<uint32_t>& lanes);
     void write_control(uint32_t env, uint32_t action_slot, uint32_t control, int64_t seed);
     void write_parameters(uint32_t env, uint32_t action_slot);
-    void write_message(uint32_t lane, const std::string& bytes);
+    void write_message(uint32_t lane, uint32_t kind, const std::string& bytes);
+    void send_posted(uint32_t lane);
+    void take_message(uint32_t lane);
     bool free_for(uint32_t slot, uint32_t lane) const;
     bool can_hold(const Run& run, uint32_t num_slots) const;
     void check_reset(const std::vector<uint8_t>& mask) const;
@@ -295,6 +308,9 @@ class Learner {
     std::vector<std::string> losses_;  // of each lane
     std::vector<Event> events_;
     std::vector<std::pair<uint32_t, uint32_t>> final_fields_;  // a field, its final one
+    std::vector<std::deque<std::string>> posted_;              // of each lane
+    size_t num_posted_ = 0;
+    std::deque<Message> received_;
     Recorder recorder_;
     uint32_t num_masked_ = 0;  // lanes
     uint32_t num_filled_ = 0;  // envs

@@ -20,23 +20,6 @@ bool Learner::resettable(const std::vector<uint8_t>& mask) {
     return true;
 }
 
-void Learner::write_message(uint32_t index, const std::string& bytes) {
-    if (bytes.size() > segment().header.message_bytes)
-        throw Error(UERL_E_INVALID, "reset options have " + std::to_string(bytes.size()) +
-                                        " bytes as JSON, expected at most " +
-                                        std::to_string(segment().header.message_bytes) +
-                                        ": raise message_bytes in the spec");
-    uerl_message* area = uerl_segment_message_to_simulator(&segment(), index);
-    uerl_lane_commands* shared = uerl_segment_commands(&segment(), index);
-    std::memcpy(area + 1, bytes.data(), bytes.size());
-    area->kind = UERL_MESSAGE_OPTIONS;
-    area->bytes = static_cast<uint32_t>(bytes.size());
-    // The command that follows publishes it, and says that it does: one before it may still be
-    // read.
-    store_relaxed_u32(&shared->message_count, ++lanes_[index].messages_sent);
-    lanes_[index].message_outstanding = true;
-}
-
 // Carries an env's rows from slot to slot: observations, infos, masks.
 void Learner::copy_env(uint32_t env, uint32_t from, uint32_t to) {
     if (from == to) return;
@@ -143,7 +126,7 @@ void Learner::send_reset(std::vector<uint8_t> mask, const std::vector<int64_t>& 
         asked.push_back(lane);
         if (lanes_[lane].back) std::fill(begin, end, 1);  // it has just begun: all envs are new
         if (!options.empty() && (!lanes_[lane].masked || lanes_[lane].back))
-            write_message(lane, options);
+            write_message(lane, UERL_MESSAGE_OPTIONS, options);
     }
     // In place if nobody looks; else every row moves.
     const uint32_t here = partial ? common_slot() : UINT32_MAX;
