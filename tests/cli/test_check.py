@@ -93,6 +93,7 @@ def test_broken_rule_is_named_and_remedied(run, bad_simulator, bug):
     assert {name for name, fact in facts.items() if fact["good"] is not True} <= {rule, *others}
 
 
+@pytest.mark.slow
 def test_simulator_that_must_be_told_to_leave_breaks_end(run, bad_simulator):
     _, report = check(run, f"{bad_simulator} never-leaves", "--num-simulators", "1")
     assert "SIGTERM" in by_name(report)["end"]["value"]

@@ -27,7 +27,8 @@ import torch
 from policy import Policy
 
 from uerl_shm.cli import serve as serving_command
-from uerl_shm.cli.serve_http import MAX_CLIENTS, Server
+from uerl_shm.cli.http_server import MAX_CLIENTS
+from uerl_shm.cli.serve_http import Server
 from uerl_shm.onnx_policy import OnnxPolicy
 from uerl_shm.torch import export_onnx
 

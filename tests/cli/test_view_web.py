@@ -26,7 +26,8 @@ from support.web_page import serving
 from uerl_shm.cli import view_state
 from uerl_shm.cli.view_rows import Reader
 from uerl_shm.cli.view_state import State
-from uerl_shm.cli.view_web import MAX_CLIENTS, Server
+from uerl_shm.cli.http_server import MAX_CLIENTS
+from uerl_shm.cli.view_web import Server
 
 NUM_ENVS = 4
 COMMAND = [sys.executable, marker_simulator.__file__]

@@ -20,6 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return ran
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # it compiles the core first
 def test_publish_survives_death_anywhere_and_its_seeded_bug_does_not():
     ran = run("publish", "--rows", "20", "--others", "10")

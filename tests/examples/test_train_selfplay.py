@@ -201,6 +201,7 @@ def test_a_run_that_falls_short_says_so_and_can_be_gone_on_with(capsys):
     assert numbers(capsys.readouterr().out)["env_steps"] == 2 * steps
 
 
+@pytest.mark.slow
 def test_a_policy_that_grows_better_joins_the_pool_again_and_again(run, monkeypatch):
     monkeypatch.setattr(
         Run, "rate", lambda run, batch, seat: run.pool.rate(seat.number, 1.0) or run.pool.rate(0, 1)

@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 import torch
 
 from command_line import kill, start_learner
@@ -96,6 +97,7 @@ def test_simulators_that_a_learner_started_die_with_it(tmp_path):
         env.reset(seed=0)
 
 
+@pytest.mark.slow
 def test_a_killed_train_ppo_goes_on_from_its_checkpoint_with_the_same_simulators(tmp_path):
     name, out = f"uerl-resume-{os.getpid()}", tmp_path / "out"
     checkpoint = out / "checkpoint.pt"

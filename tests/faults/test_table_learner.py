@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from command_line import ENVIRONMENT, kill, start_learner
-from faults.conftest import PROBE, hurt, step, step_until_valid, valid_of
+from faults.conftest import PROBE, hurt, pid_of, step, step_until_valid, valid_of
 from faults.test_fencing import SPEC, simulators
-from processes import eventually
+from processes import eventually, is_alive
 from uerl_shm import SegmentExists, StepTimeout, VecEnv, _core, keeper
 from uerl_shm.errors import SegmentError
 
@@ -249,7 +249,11 @@ def test_row_36_simulators_that_come_and_go_leave_nothing_in_the_learner(make, m
         return len(os.listdir("/proc/self/fd")), Path("/proc/self/maps").read_text().count("\n")
 
     def come_and_go() -> None:
+        # A new simulator may serve before the launcher, in its thread, knows its process.
+        assert eventually(lambda: is_alive(pid_of(env, 1)))
+        killed = pid_of(env, 1)
         hurt(env, 1, signal.SIGKILL)
+        assert eventually(lambda: not is_alive(killed))  # it may answer before it dies
         step(env)
         step_until_valid(env)
 

@@ -180,6 +180,7 @@ def test_close_ends_envs_that_hang(make, kind, how):
     closes_in(envs, 30, **how)
 
 
+@pytest.mark.slow
 def test_close_is_bounded_without_a_timeout_too(make):
     envs = make("hosted", [Misbehaving] * 2)
     envs.reset()
@@ -222,7 +223,10 @@ LEARNER = """
 
 
 @pytest.mark.parametrize("action", [0, HANG])
-@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "context",
+    ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "forkserver"))],
+)
 def test_the_envs_end_when_the_learner_is_killed(tmp_path, context, action):
     script = tmp_path / "learner.py"
     script.write_text(textwrap.dedent(LEARNER.format(context=context, action=action)))

@@ -58,6 +58,7 @@ def test_ten_thousand_resets_leave_nothing():
         assert psutil.Process().memory_info().rss < memory + 8 * 2**20
 
 
+@pytest.mark.slow
 def test_a_thousand_envs_leave_nothing():
     with closing(make()) as env:
         env.reset(seed=0)  # whatever is made once is made now

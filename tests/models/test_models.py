@@ -26,6 +26,7 @@ def run(*only: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @needs_spin
 def test_a_model_holds_and_a_mutant_of_it_is_caught():
     ran = run("takeover:", "takeover:MUTANT_LATE_IS_LOST")

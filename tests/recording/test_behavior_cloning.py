@@ -69,6 +69,7 @@ def example(folder: Path, *arguments: str, timeout_s: float) -> subprocess.Compl
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_clone_that_falls_short_is_an_exit_code(tmp_path):
     play(scene("basic"), tmp_path / "random-v0", num_envs=2, num_steps=60)
     done = example(

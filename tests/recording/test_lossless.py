@@ -85,6 +85,7 @@ def test_a_recorder_that_is_killed_is_not_waited_for(tmp_path):
         process.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_recorder_that_stands_still_is_given_up(tmp_path):
     with closing(uerl_shm.VecEnv(scene("basic"), 2, name=NAME)) as env:
         process = start_recorder(tmp_path / "data-v0")

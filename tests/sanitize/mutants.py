@@ -111,16 +111,17 @@ MUTANTS = (
     _fuzz(
         "scribble:message_of_any_length",
         "scribble",
-        "csrc/learner/learner.cpp",
-        "if (bytes > segment().header.message_bytes)",
-        "if (bytes == UINT32_MAX)",
+        "csrc/learner/messages.cpp",
+        'if (bytes > segment().header.message_bytes) return "";',
+        'if (bytes == UINT32_MAX) return "";',
     ),
     _fuzz(
         "scribble:length_is_loaded_twice",
         "scribble",
-        "csrc/learner/learner.cpp",
-        "reinterpret_cast<const char*>(area + 1), bytes)",
-        "reinterpret_cast<const char*>(area + 1), load_relaxed_u32(&area->bytes))",
+        "csrc/learner/messages.cpp",
+        "clean_text(std::string(reinterpret_cast<const char*>(area + 1), bytes))",
+        "clean_text(std::string(reinterpret_cast<const char*>(area + 1), "
+        "load_relaxed_u32(&area->bytes)))",
     ),
     _fuzz(
         "scribble:results_without_a_command",

@@ -5,31 +5,28 @@ from __future__ import annotations
 import json
 import socket
 import sys
-import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from uerl_shm.cli import serve_input
+from uerl_shm.cli.http_server import TIMEOUT_S, BoundedServer
 from uerl_shm.cli.output import warn
 from uerl_shm.errors import SpecError
 
 if TYPE_CHECKING:
     from uerl_shm.onnx_policy import OnnxPolicy
 
-MAX_CLIENTS = 16  # connections at once
-TIMEOUT_S = 10.0  # of a connection that says nothing
 SMALLEST_LIMIT = 1 << 20  # bytes of a body that is always allowed
 LARGEST_LIMIT = 16 << 20  # unless one row needs more
 CHARACTERS = 26  # of a number in JSON, at most: -1.7976931348623157e+308, and a comma
 _CHUNK_BYTES = 1 << 16
 _PATHS = {"/": "GET", "/healthz": "GET", "/predict": "POST"}
-_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Server(ThreadingHTTPServer):
+class Server(BoundedServer):
     """Serves a policy.
 
     Args:
@@ -44,16 +41,12 @@ class Server(ThreadingHTTPServer):
         SpecError: The address or the port cannot be used.
     """
 
-    daemon_threads = True
-    block_on_close = False
-
     def __init__(self, policy: OnnxPolicy, host: str, port: int) -> None:
         self.policy = policy
         numbers = sum(spec.nbytes // spec.dtype.itemsize for spec in policy.observation.values())
         row_bytes = SMALLEST_LIMIT + CHARACTERS * numbers
         rows_bytes = serve_input.MAX_ROWS * CHARACTERS * numbers
         self.max_body_bytes = max(row_bytes, min(rows_bytes, LARGEST_LIMIT))
-        self._clients = threading.BoundedSemaphore(MAX_CLIENTS)
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -94,25 +87,6 @@ class Server(ThreadingHTTPServer):
             raise FloatingPointError("policy gives NaN, or infinite actions")
         rows = {name: array if many else array[0] for name, array in actions.items()}
         return {"action": {name: array.tolist() for name, array in rows.items()}}
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, or not at all where there are too many."""
-        if self._clients.acquire(blocking=False):
-            super().process_request(request, client_address)
-            return
-        try:
-            request.settimeout(1.0)
-            request.sendall(_TOO_MANY)
-        except OSError:
-            pass  # it did not wait for the answer
-        self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one connection, for as long as it is kept open."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._clients.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Let go of a client; what went wrong is one line."""

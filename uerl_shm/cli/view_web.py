@@ -12,13 +12,13 @@ import os
 import secrets
 import socket
 import sys
-import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from uerl_shm.cli.http_server import TIMEOUT_S, BoundedServer
 from uerl_shm.cli.output import say
 from uerl_shm.cli.view_state import State
 from uerl_shm.errors import SpecError, UerlError
@@ -26,13 +26,10 @@ from uerl_shm.errors import SpecError, UerlError
 PAGE = Path(__file__).with_name("view.html")
 ADDRESS = "127.0.0.1"
 HOSTS = ("127.0.0.1", "localhost")
-MAX_CLIENTS = 16  # connections at once
 NICE = 10
-TIMEOUT_S = 10.0  # of a connection that says nothing
-_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Server(ThreadingHTTPServer):
+class Server(BoundedServer):
     """Serves a `State`.
 
     Args:
@@ -46,13 +43,9 @@ class Server(ThreadingHTTPServer):
         SpecError: The port is taken, or not allowed.
     """
 
-    daemon_threads = True
-    block_on_close = False
-
     def __init__(self, state: State, port: int) -> None:
         self.state = state
         self.token = secrets.token_urlsafe(16)
-        self._clients = threading.BoundedSemaphore(MAX_CLIENTS)
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
@@ -65,25 +58,6 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         """Address of the page, with its token."""
         return f"http://{ADDRESS}:{self.server_address[1]}/?token={self.token}"
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, or not at all where there are too many."""
-        if self._clients.acquire(blocking=False):
-            super().process_request(request, client_address)
-            return
-        try:
-            request.settimeout(1.0)
-            request.sendall(_TOO_MANY)
-        except OSError:
-            pass  # it did not wait for the answer
-        self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one connection, for as long as it is kept open."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._clients.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Let go of a client that is gone; what else went wrong is shown as ever."""
