@@ -24,9 +24,9 @@ from support import marker_simulator
 from support.marker_simulator import frame
 from support.web_page import serving
 from uerl_shm.cli import view_state
+from uerl_shm.cli.http_server import MAX_CLIENTS
 from uerl_shm.cli.view_rows import Reader
 from uerl_shm.cli.view_state import State
-from uerl_shm.cli.http_server import MAX_CLIENTS
 from uerl_shm.cli.view_web import Server
 
 NUM_ENVS = 4

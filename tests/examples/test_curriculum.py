@@ -95,6 +95,7 @@ def test_less_food_is_harder(env):
     assert plenty > score_of(env, lambda seen: torch.zeros(len(seen), 3), Level(40, 0.0)) + 2
 
 
+@pytest.mark.slow
 def test_a_run_that_falls_short_says_so(capsys):
     steps = str(NUM_STEPS * NUM_WORLDS)
     assert curriculum.main(["--total-steps", steps, "--out", "out"]) == 1

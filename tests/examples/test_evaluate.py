@@ -19,6 +19,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_shipped_policy_collects_far_more_than_chance_on_seeds_of_the_users(capsys):
     evaluate.main(["--episodes", "8", "--seed", "77"])
     output = capsys.readouterr().out

@@ -144,6 +144,7 @@ def test_returns_are_those_of_whole_episodes():
     assert {round(total, 2) for _, total in history} <= allowed
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_with_all_it_has():
     script = Path(train_ppo.__file__)
     command = [sys.executable, str(script), "--scene", "basic", "--total-steps", "100000000"]

@@ -146,6 +146,7 @@ def test_row_13_a_learner_that_is_killed_while_it_creates_leaves_no_name_or_a_wh
     assert named <= 1  # killed as the last call returns
 
 
+@pytest.mark.slow
 def test_row_14_cleaners_and_creators_race_and_the_last_creator_succeeds(spec_path):
     stop = threading.Event()
     wrong: list[BaseException] = []
