@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uerl_shm import spec_checks as checks
 from uerl_shm.errors import SpecError
 
 
@@ -34,17 +35,22 @@ class EngineConfig:
     target_fps: float | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("fixed_fps", 0.0), ("time_scale", 0.0)):
+        for name in ("fixed_fps", "time_scale", "target_fps"):
             value = getattr(self, name)
-            if value is not None and not value > low:
-                raise SpecError(f"{name} {value!r}, expected more than 0")
-        if self.target_fps is not None and not self.target_fps >= 0:
-            raise SpecError(f"target_fps {self.target_fps!r}, expected at least 0")
-        if self.quality_level is not None and self.quality_level not in range(5):
-            raise SpecError(f"quality_level {self.quality_level!r}, expected 0 to 4")
+            if value is None:
+                continue
+            number = checks.checked_number(name, value)
+            if number < 0 or (number == 0 and name != "target_fps"):
+                raise SpecError(f"{name} {value!r}, expected a positive number")
+        if self.quality_level is not None:
+            checks.checked_integer("quality_level", self.quality_level, 0, 4)
         size = self.resolution
-        if size is not None and (len(size) != 2 or not all(pixels >= 1 for pixels in size)):
+        if size is None:
+            return
+        if isinstance(size, str) or not isinstance(size, Sequence) or len(size) != 2:
             raise SpecError(f"resolution {size!r}, expected width and height in pixels")
+        for pixels in size:
+            checks.checked_integer("resolution", pixels, 1, 1 << 15)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings that are not None, as they stand in the segment's text."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError, StepTimeout
-from uerl_shm.options import checked_seconds
+from uerl_shm.options import checked_count, checked_seconds
 
 if TYPE_CHECKING:
     from uerl_shm.vec_env import VecEnv
@@ -71,7 +71,7 @@ def split(env: VecEnv, num_parts: int) -> list[EnvPart]:
         SpecError: More parts than simulators.
     """
     lanes = env._rows.num_lanes
-    if not 1 <= num_parts <= lanes:
+    if not 1 <= checked_count("num_parts", num_parts) <= lanes:
         raise SpecError(
             f"{num_parts} parts of {lanes} simulators, expected 1 to {lanes}: simulators are not "
             "divided, lower envs_per_simulator"

@@ -117,6 +117,8 @@ def text_of(
         SpecError: ``engine`` is not JSON.
     """
     text: dict[str, Any] = {"spec": json.loads(spec.to_json()), "launch": launch}
+    if engine is not None and not isinstance(engine, Mapping):
+        raise SpecError(f"engine {engine!r}, expected a dict with text keys")
     if engine is not None:
         text["engine"] = {
             key: value.to_json() if isinstance(value, EngineConfig) else value

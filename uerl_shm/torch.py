@@ -57,9 +57,9 @@ class TorchOutput(Output):
             self.memory = Pinned(core, self._backend, self._fence)
             if self.memory.refusal is not None:
                 warnings.warn(
-                    f"segment is not page-locked ({self.memory.refusal}), expected room for "
-                    f"{core.segment_bytes} bytes: raise the limit of locked memory (ulimit -l), or "
-                    "pass pin_memory=False; copies to the GPU are slower, and wait",
+                    f"segment is not page-locked ({self.memory.refusal}), expected CUDA and "
+                    f"{core.segment_bytes} bytes that may be locked (ulimit -l): copies to a GPU "
+                    "are slower, and wait; pin_memory=False asks for that",
                     RuntimeWarning,
                     stacklevel=3,
                 )
@@ -168,7 +168,7 @@ def normalize(frames: Any, mean: Any = 0.0, std: Any = 1.0) -> Any:
         float32, shape ``(..., channels, height, width)``: ``(frames / 255 - mean) / std``.
     """
     dims = (*range(frames.dim() - 3), -1, -3, -2)
-    values = frames.permute(dims).to(torch.float32)
+    values = frames.permute(dims).to(torch.float32, copy=True)
     one = torch.as_tensor(std, dtype=torch.float32, device=frames.device)
     shift = torch.as_tensor(mean, dtype=torch.float32, device=frames.device)
     if one.dim() == 1:

@@ -380,6 +380,8 @@ class VecEnv(Looking, VectorEnv):
 
 
 def _close(core: Any, simulators: Simulators, output: Output) -> None:
-    output.close()
-    core.close()
-    simulators.close()
+    try:
+        output.close()  # waits for a GPU, which may have failed
+    finally:
+        core.close()
+        simulators.close()

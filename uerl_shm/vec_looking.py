@@ -10,6 +10,7 @@ from uerl_shm import _core
 from uerl_shm.errors import SpecError
 from uerl_shm.output import Output
 from uerl_shm.spec import EnvSpec
+from uerl_shm.vec_making import Rows
 
 
 class Looking:
@@ -18,6 +19,7 @@ class Looking:
     _core: Any
     _spec: EnvSpec
     _output: Output
+    _rows: Rows
     render_mode: str | None
     num_worlds: int
 
@@ -76,8 +78,13 @@ class Looking:
         Raises:
             SpecError: Too many bytes, or no such simulator.
         """
-        if simulator < 0:
-            raise SpecError(f"simulator {simulator}, expected at least 0")
+        if not 0 <= simulator < self._rows.num_lanes:
+            raise SpecError(
+                f"simulator {simulator}, expected 0 to {self._rows.num_lanes - 1}: an env's is its "
+                "number divided by envs_per_simulator"
+            )
+        if not isinstance(data, (bytes, bytearray, memoryview, str)):
+            raise SpecError(f"message {data!r}, expected bytes or text: encode it")
         self._core.post(simulator, data.encode() if isinstance(data, str) else bytes(data))
 
     def messages(self) -> list[tuple[int, bytes]]:

@@ -170,8 +170,10 @@ def create_core(
         raise SpecError(f"min_valid is {isolation.min_valid}, expected at most the {most} rows")
     mode = autoreset_mode.value
     if max_episode_steps is not None:
-        if checked_count("max_episode_steps", max_episode_steps) == 0:
-            raise SpecError("max_episode_steps 0, expected at least 1, or None")
+        if not 1 <= checked_count("max_episode_steps", max_episode_steps) < 1 << 31:
+            raise SpecError(
+                f"max_episode_steps {max_episode_steps}, expected 1 to {(1 << 31) - 1}, or None"
+            )
         if autoreset_mode == AutoresetMode.SAME_STEP:
             raise SpecError(
                 "max_episode_steps in SameStep mode, where simulators reset by themselves, "

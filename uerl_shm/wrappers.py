@@ -55,8 +55,7 @@ class _Observed(VectorWrapper):  # type: ignore[misc]
 class _Mapped(_Observed):
     """Changes each batch on its own."""
 
-    def _map(self, rows: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+    _map: Callable[[Any], np.ndarray]  # of the rows of a batch; each wrapper has its own
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Reset, as the env does."""
@@ -101,7 +100,8 @@ class Grayscale(_Mapped):
         shape = (*box.shape[:2], 1) if self._keep_dim else box.shape[:2]
         return gymnasium.spaces.Box(0, 255, shape, np.uint8)
 
-    def _map(self, rows: np.ndarray) -> np.ndarray:
+    def _map(self, rows: Any) -> np.ndarray:
+        rows = np.asarray(rows)
         red, green, blue = self._PRODUCTS
         luma = red[rows[..., 0]]
         luma += green[rows[..., 1]]
@@ -145,7 +145,8 @@ class Resize(_Mapped):
         )
         return gymnasium.spaces.Box(0, 255, (*self._shape, *box.shape[2:]), np.uint8)
 
-    def _map(self, rows: np.ndarray) -> np.ndarray:
+    def _map(self, rows: Any) -> np.ndarray:
+        rows = np.asarray(rows)
         pictures = rows if rows.ndim == 4 else rows[..., None]
         tall = np.einsum("yh,nhwc->nywc", self._rows_by, pictures, optimize=True)
         small = np.einsum("xw,nywc->nyxc", self._columns_by, tall, optimize=True)
@@ -203,7 +204,7 @@ class FrameStack(_Observed):
         mask = (options.get("options") or {}).get("reset_mask")  # Gymnasium's own envs take it out
         observation, info = self.env.reset(**options)
         first = np.ones(self.num_envs, np.bool_) if mask is None else np.asarray(mask)
-        kept = self._frames.copy()
+        kept = self._frames
         self._push(self._own(observation), first)
         self._frames[~first] = kept[~first]  # their last observation is in there
         self._ended = self._ended & ~first
@@ -221,6 +222,8 @@ class FrameStack(_Observed):
                 final = self._own(info["final_obs"])
                 last = np.concatenate([self._frames[:, 1:], final[:, None]], axis=1)
                 info["final_obs"] = self._changed(info["final_obs"], lambda rows: last)
+        elif hasattr(self.env.unwrapped, "is_first"):
+            first = self.env.unwrapped.is_first()  # also of simulators that were lost and are back
         elif mode == AutoresetMode.NEXT_STEP:
             first, self._ended = self._ended, ended
         self._push(self._own(observation), first)

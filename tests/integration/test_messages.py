@@ -80,7 +80,9 @@ def test_wrong_messages_are_refused(env):
     env.post(bytes(64), 0)
     with pytest.raises(SpecError, match="message of 65 bytes, expected at most 64"):
         env.post(bytes(65), 0)
-    for simulator in (-1, 2):
+    with pytest.raises(SpecError, match="message 5, expected bytes or text"):
+        env.post(5, 0)
+    for simulator in (-1, 2, 1 << 40):
         with pytest.raises(SpecError, match=f"simulator {simulator}"):
             env.post(b"", simulator)
     step(env)

@@ -239,6 +239,18 @@ def test_close_waits_for_copies_and_undoes_the_page_lock(make, held):
     assert not gpu.pinned
 
 
+def test_a_gpu_that_fails_leaves_nothing_behind(make, monkeypatch):
+    env = make(pin_memory=True)
+    env.reset(seed=0)
+
+    def fail(stream: object) -> None:
+        raise RuntimeError("device-side assert")
+
+    monkeypatch.setattr(FakeGpu.last, "record", fail)
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        env.close()  # tests/conftest.py looks for segments and processes
+
+
 @pytest.mark.parametrize(
     "options", [{"device": "cuda"}, {"pin_memory": True}, {"fixed_tensors": True}]
 )

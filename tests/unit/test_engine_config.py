@@ -37,8 +37,17 @@ def test_settings_stand_in_the_segments_text():
         {"resolution": (320,)},
         {"resolution": (320, 0)},
         {"fixed_fps": float("nan")},
+        {"fixed_fps": "20"},
+        {"quality_level": 1.5},
+        {"resolution": "320x240"},
+        {"resolution": ("a", "b")},
     ],
 )
 def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(SpecError, match=f"{next(iter(wrong))} .* expected"):
+    with pytest.raises(SpecError, match=f"{next(iter(wrong))} .*expected"):
         EngineConfig(**wrong)
+
+
+def test_an_engine_that_is_no_dict_is_refused():
+    with pytest.raises(SpecError, match=r"engine \[1\], expected a dict"):
+        text_of(SPEC, {}, [1])

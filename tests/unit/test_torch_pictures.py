@@ -28,6 +28,12 @@ def test_normalize_takes_numbers_and_changes_nothing():
     np.testing.assert_array_equal(frames, FRAMES)
 
 
+def test_normalize_leaves_numbers_of_ones_own_alone():
+    frames = torch.full((1, 2, 2, 3), 51.0)
+    assert normalize(frames).max() == pytest.approx(0.2)
+    assert (frames == 51.0).all()
+
+
 def test_grayscale_is_gymnasiums():
     expected = np.sum(FRAMES * np.array([0.2125, 0.7154, 0.0721]), axis=-1).astype(np.uint8)
     found = grayscale(torch.from_numpy(FRAMES))

@@ -238,5 +238,23 @@ def test_steps_are_counted_in_every_mode(make):
 def test_longest_episodes_need_a_mode_in_which_the_learner_resets(make):
     with pytest.raises(SpecError, match="SameStep"):
         make(max_episode_steps=5, autoreset_mode="SameStep")
-    with pytest.raises(SpecError, match="max_episode_steps 0"):
-        make(max_episode_steps=0)
+    for wrong in (0, 1 << 40):
+        with pytest.raises(SpecError, match=f"max_episode_steps {wrong}"):
+            make(max_episode_steps=wrong)
+
+
+@pytest.mark.parametrize("output", ["numpy", "torch"])
+def test_frames_of_a_simulator_that_came_back_begin_anew(make, output):
+    plain = make(output=output)
+    env = FrameStack(plain, 3, "state")
+    env.reset(seed=0)
+    actions = random_actions(plain, np.random.default_rng(0))
+    for _ in range(3):
+        env.step(actions)
+    plain._simulators.launcher.kill(1)
+    for _ in range(10_000):
+        observation, *_ = env.step(actions)
+        if plain.is_first()[1]:
+            break
+    frames = observation["state"][1]
+    assert plain.is_first()[1] and (frames == frames[0]).all()
