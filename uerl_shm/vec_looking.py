@@ -90,8 +90,8 @@ class Looking:
     def messages(self) -> list[tuple[int, bytes]]:
         """Return what simulators sent with their results since the last call, the oldest first.
 
-        ``[(simulator, bytes), ...]``. At most 4096 are kept until somebody asks; older ones are
-        dropped, and counted in ``stats()["dropped_messages"]``.
+        ``[(simulator, bytes), ...]``. At most 4096, and 16 MiB, are kept until somebody asks; older
+        ones are dropped, and counted in ``stats()["dropped_messages"]``.
         """
         return self._core.take_messages()  # type: ignore[no-any-return]
 

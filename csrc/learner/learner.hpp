@@ -311,6 +311,7 @@ class Learner {
     std::vector<std::deque<std::string>> posted_;              // of each lane
     size_t num_posted_ = 0;
     std::deque<Message> received_;
+    size_t received_bytes_ = 0;  // of all of them
     Recorder recorder_;
     uint32_t num_masked_ = 0;  // lanes
     uint32_t num_filled_ = 0;  // envs

@@ -66,7 +66,8 @@ void Learner::send_posted(uint32_t index) {
 
 // What came with a result: its simulator may write the next one when it has the next command.
 void Learner::take_message(uint32_t index) {
-    constexpr size_t kMost = 4096;  // that nobody fetched: the oldest go
+    // That nobody fetched: the oldest go. A simulator cannot make the learner grow.
+    constexpr size_t kMost = 4096, kMostBytes = 16 << 20;
     Lane& lane = lanes_[index];
     const uerl_lane_results* results = uerl_segment_results(&segment(), index);
     const uint32_t count = num_announced(results);
@@ -76,10 +77,12 @@ void Learner::take_message(uint32_t index) {
     if (load_relaxed_u32(&area->kind) != UERL_MESSAGE_CUSTOM) return;
     lane.messages_seen = count;
     if (bytes > segment().header.message_bytes) return;  // nobody who follows the protocol did that
-    if (received_.size() == kMost) {
+    while (received_.size() == kMost || (bytes > 0 && received_bytes_ + bytes > kMostBytes)) {
+        received_bytes_ -= received_.front().bytes.size();
         received_.pop_front();
         stats.dropped_messages++;
     }
+    received_bytes_ += bytes;
     received_.push_back({index, std::string(reinterpret_cast<const char*>(area + 1), bytes)});
 }
 
@@ -87,6 +90,7 @@ std::vector<Message> Learner::take_messages() {
     std::vector<Message> all(std::make_move_iterator(received_.begin()),
                              std::make_move_iterator(received_.end()));
     received_.clear();
+    received_bytes_ = 0;
     return all;
 }
 

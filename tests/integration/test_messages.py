@@ -17,7 +17,9 @@ SIMULATOR = """
 from uerl_shm import ArraySpec, EnvSpec, Simulator
 from uerl_shm.host import RESET
 
-SPEC = EnvSpec.single(ArraySpec.box(-1, 1, (1,)), ArraySpec.discrete(2), message_bytes=64)
+SPEC = EnvSpec.single(
+    ArraySpec.box(-1, 1, (1,)), ArraySpec.discrete(2), message_bytes=MESSAGE_BYTES
+)
 with Simulator(spec=SPEC) as simulator:
     for command in simulator:
         message = command.message
@@ -29,9 +31,10 @@ with Simulator(spec=SPEC) as simulator:
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> Iterator[VecEnv]:
+def env(tmp_path: Path, request) -> Iterator[VecEnv]:
     program = tmp_path / "echo.py"
-    program.write_text(SIMULATOR)
+    message_bytes = getattr(request, "param", 64)
+    program.write_text(SIMULATOR.replace("MESSAGE_BYTES", str(message_bytes)))
     env = VecEnv([sys.executable, str(program)], NUM_ENVS)
     yield env
     env.close()
@@ -73,6 +76,18 @@ def test_messages_that_nobody_fetches_are_dropped_and_counted(env):
         step(env)
     assert env.stats()["dropped_messages"] == 2 * 2500 - 4096
     assert env.messages()[-1] == (1, b"99421")
+
+
+@pytest.mark.parametrize("env", [1 << 20], indirect=True)
+def test_large_messages_do_not_make_the_learner_grow(env):
+    env.reset(seed=0)
+    for _ in range(20):
+        env.post(bytes((1 << 20) - 1), 0)
+        step(env)
+    found = env.messages()
+    assert sum(len(data) for _, data in found) == 16 << 20
+    assert env.stats()["dropped_messages"] == 4
+    assert env.messages() == []
 
 
 def test_wrong_messages_are_refused(env):
