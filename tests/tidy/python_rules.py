@@ -32,7 +32,7 @@ FRAMEWORKS = (
     *("torch", "ray", "stable_baselines3", "torchrl", "pettingzoo", "dm_env", "posix_ipc"),
     *("h5py", "minari"),
     *("PIL", "imageio_ffmpeg", "tensorboard"),
-    *("onnx", "onnxruntime"),
+    *("onnx", "onnxruntime", "prometheus_client"),
 )
 
 

@@ -39,5 +39,5 @@ def serve(
     from uerl_shm.onnx_policy import OnnxPolicy
 
     with Server(OnnxPolicy(policy), host, port) as server:
-        say(server.url)
+        say(server.address)
         server.serve_forever()

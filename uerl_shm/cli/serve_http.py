@@ -47,8 +47,6 @@ class Server(BoundedServer):
         row_bytes = SMALLEST_LIMIT + CHARACTERS * numbers
         rows_bytes = serve_input.MAX_ROWS * CHARACTERS * numbers
         self.max_body_bytes = max(row_bytes, min(rows_bytes, LARGEST_LIMIT))
-        if ":" in host:
-            self.address_family = socket.AF_INET6
         try:
             super().__init__((host, port), Handler)
         except (OSError, OverflowError) as error:
@@ -56,12 +54,6 @@ class Server(BoundedServer):
                 f"port {port} of {host} cannot be used ({error}), expected a free one of this "
                 "machine: --port 0 takes one that is free"
             ) from None
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        host, port = self.server_address[:2]
-        return f"http://[{host!s}]:{port}/" if ":" in str(host) else f"http://{host!s}:{port}/"
 
     def describe(self) -> dict[str, Any]:
         """Return what it expects and gives."""

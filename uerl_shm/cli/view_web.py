@@ -29,23 +29,45 @@ HOSTS = ("127.0.0.1", "localhost")
 NICE = 10
 
 
-class Server(BoundedServer):
+class PageServer(BoundedServer):
+    """What serves the page: its token, and its address.
+
+    Attributes:
+        token: Part of each address; new each time.
+    """
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.token = secrets.token_urlsafe(16)
+        super().__init__(address, handler)
+
+    @property
+    def url(self) -> str:
+        """Address of the page on this machine, with its token."""
+        return f"http://{ADDRESS}:{self.server_address[1]}/?token={self.token}"
+
+    def shown(self) -> State:
+        """Return what is shown."""
+        raise NotImplementedError
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let go of a client that is gone; what else went wrong is shown as ever."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, socket.timeout)):
+            super().handle_error(request, client_address)
+
+
+class Server(PageServer):
     """Serves a `State`.
 
     Args:
         state: What is shown.
         port: On 127.0.0.1; 0: one that is free.
 
-    Attributes:
-        token: Part of each address.
-
     Raises:
         SpecError: The port is taken, or not allowed.
     """
 
     def __init__(self, state: State, port: int) -> None:
-        self.state = state
-        self.token = secrets.token_urlsafe(16)
+        self._state = state
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
@@ -54,21 +76,15 @@ class Server(BoundedServer):
                 "leave --port out to get one"
             ) from None
 
-    @property
-    def url(self) -> str:
-        """Address of the page, with its token."""
-        return f"http://{ADDRESS}:{self.server_address[1]}/?token={self.token}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let go of a client that is gone; what else went wrong is shown as ever."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, socket.timeout)):
-            super().handle_error(request, client_address)
+    def shown(self) -> State:
+        """Return what is shown."""
+        return self._state
 
 
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
-    server: Server
+    server: PageServer
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "uerl-shm", ""
     timeout = TIMEOUT_S
@@ -94,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         return len(hosts) == 1 and urlsplit(f"//{hosts[0]}").hostname in HOSTS
 
     def _answer(self, path: str, given: dict[str, str]) -> None:
-        state = self.server.state
+        state = self.server.shown()
         if path == "/":
             nonce = secrets.token_urlsafe(16)
             page = PAGE.read_text("utf-8").replace("NONCE", nonce)
