@@ -113,3 +113,14 @@ class Observer:
 def check_name(name: str) -> None: ...
 def clean(name: str) -> None: ...
 def num_cores() -> int: ...
+def segment_bytes(
+    *,
+    num_lanes: int,
+    envs_per_lane: int,
+    slots: int,
+    autoreset_mode: int,
+    message_bytes: int,
+    groups: list[tuple[str, int]],
+    fields: list[tuple[int, int, str, np.dtype[Any], tuple[int, ...]]],
+    text: bytes,
+) -> int: ...

@@ -179,19 +179,11 @@ def create_core(
                 "max_episode_steps in SameStep mode, where simulators reset by themselves, "
                 "expected NextStep or Disabled: or let the simulator end its episodes"
             )
-    launch = {"autoreset_mode": mode, "envs_per_simulator": rows.worlds_per_lane}
     return _core.Learner(
         name=name,
         mode=access.mode,
         gid=access.gid,
-        num_lanes=rows.num_lanes,
-        envs_per_lane=rows.worlds_per_lane,
-        slots=slots,
-        autoreset_mode=segments.AUTORESET_MODES[mode],
-        message_bytes=spec.message_bytes,
-        groups=segments.groups_of(spec),
-        fields=segments.fields_of(spec, mode, checked_annotations(annotations)),
-        text=segments.text_of(spec, launch, engine),
+        **layout_of(spec, rows, slots, mode, engine, checked_annotations(annotations)),
         action_checks=segments.action_checks_of(spec),
         wide_rewards=not torch,
         writable=torch,
@@ -202,6 +194,37 @@ def create_core(
         max_steps=max_episode_steps or 0,
         on_event=isolation.keeper.on_event,
     )
+
+
+def layout_of(
+    spec: EnvSpec,
+    rows: Rows,
+    slots: int,
+    mode: str,
+    engine: Mapping[str, Any] | None = None,
+    annotations: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return what decides a segment's layout, as `_core.Learner` and `_core.segment_bytes` take it.
+
+    Args:
+        spec: Of the simulators.
+        rows: How many rows, worlds and lanes.
+        slots: Batches that the segment can hold.
+        mode: Value of gymnasium's autoreset enum.
+        engine: What the engine is told; it stands in the segment's text.
+        annotations: Names of numbers that the learner writes.
+    """
+    launch = {"autoreset_mode": mode, "envs_per_simulator": rows.worlds_per_lane}
+    return {
+        "num_lanes": rows.num_lanes,
+        "envs_per_lane": rows.worlds_per_lane,
+        "slots": slots,
+        "autoreset_mode": segments.AUTORESET_MODES[mode],
+        "message_bytes": spec.message_bytes,
+        "groups": segments.groups_of(spec),
+        "fields": segments.fields_of(spec, mode, annotations),
+        "text": segments.text_of(spec, launch, engine),
+    }
 
 
 def output_of(output: str, device: Any, pin_memory: bool | None, fixed_tensors: bool) -> Output:

@@ -44,6 +44,28 @@ uerl_field field_from(const py::handle& item) {
     return field;
 }
 
+// What decides the layout of a segment: the learner makes it of this, and so does segment_bytes().
+Config layout_from(uint32_t num_lanes, uint32_t envs_per_lane, uint32_t slots,
+                   uint32_t autoreset_mode, uint32_t message_bytes, const py::list& groups,
+                   const py::list& fields, const py::bytes& text) {
+    Config config;
+    config.text = std::string(text);
+    config.header.num_lanes = num_lanes;
+    config.header.envs_per_lane = envs_per_lane;
+    config.header.num_slots = slots;
+    config.header.autoreset_mode = autoreset_mode;
+    config.header.message_bytes = message_bytes;
+    for (const py::handle item : groups) {
+        const auto parts = py::cast<py::tuple>(item);
+        uerl_group group{};
+        set_name(group, parts[0].cast<std::string>());
+        group.rows_per_env = parts[1].cast<uint32_t>();
+        config.groups.push_back(group);
+    }
+    for (const py::handle item : fields) config.fields.push_back(field_from(item));
+    return config;
+}
+
 std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, int64_t gid,
                                       uint32_t num_lanes, uint32_t envs_per_lane, uint32_t slots,
                                       uint32_t autoreset_mode, uint32_t message_bytes,
@@ -53,28 +75,15 @@ std::unique_ptr<Batches> make_learner(const std::string& name, uint32_t mode, in
                                       bool masks, double step_deadline_s, uint32_t min_valid,
                                       uint32_t max_steps, py::object on_event) {
     return translated([&] {
-        Config config;
+        Config config = layout_from(num_lanes, envs_per_lane, slots, autoreset_mode, message_bytes,
+                                    groups, fields, text);
         config.name = name;
         config.mode = static_cast<mode_t>(mode);
         config.gid = static_cast<gid_t>(gid);
-        config.text = std::string(text);
         config.any_order = any_order;
         config.masks = masks;
         if (step_deadline_s < 9e9)
             config.step_deadline_ns = static_cast<int64_t>(step_deadline_s * 1e9);
-        config.header.num_lanes = num_lanes;
-        config.header.envs_per_lane = envs_per_lane;
-        config.header.num_slots = slots;
-        config.header.autoreset_mode = autoreset_mode;
-        config.header.message_bytes = message_bytes;
-        for (const py::handle item : groups) {
-            const auto parts = py::cast<py::tuple>(item);
-            uerl_group group{};
-            set_name(group, parts[0].cast<std::string>());
-            group.rows_per_env = parts[1].cast<uint32_t>();
-            config.groups.push_back(group);
-        }
-        for (const py::handle item : fields) config.fields.push_back(field_from(item));
         std::vector<ActionCheck> checks;
         for (const py::handle item : action_checks) {
             const auto parts = py::cast<py::tuple>(item);
@@ -285,6 +294,21 @@ PYBIND11_MODULE(_core, module) {
             if (error != UERL_OK) throw uerl::Error(error, uerl_last_error());
         });
     });
+    module.def(
+        "segment_bytes",
+        [](uint32_t num_lanes, uint32_t envs_per_lane, uint32_t slots, uint32_t autoreset_mode,
+           uint32_t message_bytes, const py::list& groups, const py::list& fields,
+           const py::bytes& text) {
+            return uerl::translated([&] {
+                uerl::Config config =
+                    uerl::layout_from(num_lanes, envs_per_lane, slots, autoreset_mode,
+                                      message_bytes, groups, fields, text);
+                uerl::lay_out(config);
+                return config.header.segment_bytes;
+            });
+        },
+        py::kw_only(), "num_lanes"_a, "envs_per_lane"_a, "slots"_a, "autoreset_mode"_a,
+        "message_bytes"_a, "groups"_a, "fields"_a, "text"_a);
     module.def("num_cores", &uerl_num_cores);
     module.attr("LAYOUT_VERSION") = UERL_LAYOUT_VERSION;
     module.attr("ROLES") =

@@ -37,15 +37,20 @@ uint32_t plain_field_of(const uerl_segment& segment, uint32_t index) {
 
 }  // namespace
 
-Learner::Learner(Config config)
-    : step_deadline_ns_(config.step_deadline_ns),
-      masks_(config.masks),
-      any_order_(config.any_order) {
+void lay_out(Config& config) {
     uerl_header& header = config.header;
     header.num_groups = static_cast<uint32_t>(config.groups.size());
     header.num_fields = static_cast<uint32_t>(config.fields.size());
     header.text_bytes = static_cast<uint32_t>(config.text.size());
     check(uerl_spec_layout(&header, config.groups.data(), config.fields.data()));
+}
+
+Learner::Learner(Config config)
+    : step_deadline_ns_(config.step_deadline_ns),
+      masks_(config.masks),
+      any_order_(config.any_order) {
+    lay_out(config);
+    const uerl_header& header = config.header;
     memory_ = std::make_shared<Memory>(header.num_slots, header.num_lanes);
     check(uerl_segment_create(&memory_->segment, config.name.c_str(), &header, config.groups.data(),
                               config.fields.data(), config.text.data(), config.mode, config.gid));

@@ -54,6 +54,9 @@ struct Config {
     int64_t step_deadline_ns = INT64_MAX;  // a simulator that is silent for longer is late
 };
 
+// Computes offsets, sizes and the hash of config.header. Throws Error.
+void lay_out(Config& config);
+
 // What happened to a lane's simulator.
 enum class Change : uint32_t { lost, late, failed, corrupt, back };
 
