@@ -13,6 +13,7 @@ import ast
 import inspect
 import os
 import shlex
+import signal
 import sys
 import time
 from contextlib import closing
@@ -40,6 +41,10 @@ class Args:
     """command line of your own simulator, instead of a scene"""
     name: str = ""
     """segment that simulators attach to by themselves; with it, none is started"""
+    spec: str = ""
+    """JSON file with their spec; without it, one of them is asked"""
+    shm_mode: str = "0600"
+    """who may open the segment; 0660: simulators of other users, of the same group"""
     num_envs: int = 8
     """rows of a batch, one simulator for each world"""
     seed: int = 1
@@ -140,8 +145,7 @@ def advantages_of(
         next_value = value[t + 1].masked_fill(terminated[t], 0.0)
         carried = later.masked_fill(terminated[t] | truncated[t], 0.0)
         later = reward[t] + gamma * next_value - value[t] + gamma * gae_lambda * carried
-        later = later.masked_fill(~valid[t], 0.0)
-        advantage[t] = later
+        advantage[t] = later = later.masked_fill(~valid[t], 0.0)
     return advantage
 
 
@@ -202,9 +206,6 @@ def learn(policy: Policy, optimizer: Any, batch: Batch, args: Args) -> dict[str,
     return {name: torch.stack([parts[name] for parts in seen]).mean().item() for name in seen[0]}
 
 
-# A run --------------------------------------------------------------------------------------------
-
-
 class Run:
     """Everything of one training: envs, policy, optimizer, and what was seen on the way."""
 
@@ -215,12 +216,11 @@ class Run:
             sys.exit(f"the simulator has {len(groups)} groups, expected 1: train them one by one")
         self.policy = make_policy(groups[0], args.hidden, args.model)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), args.learning_rate, eps=1e-5)
-        self.env_steps, self.seconds = 0, 0.0
+        self.env_steps, self.seconds, self.begin = 0, 0.0, time.time()
         self.history: list[tuple[int, float]] = []  # env steps and return of each episode's end
         self.running = torch.zeros(env.num_envs)  # return so far of each row's episode
         self.spent = dict.fromkeys(("policy", "step", "learning"), 0.0)  # seconds
-        self.begin, self.out = time.time(), Path(args.out)
-        self.log = SummaryWriter(str(self.out))
+        self.out, self.log = Path(args.out), SummaryWriter(args.out)
         if args.resume:
             self.load(Path(args.resume))
 
@@ -275,9 +275,8 @@ class Run:
     def count_episodes(self, batch: Batch) -> None:
         """Add the rewards of each row; note the return of each episode that ended."""
         ended = batch.terminated | batch.truncated
-        reward = batch.reward.masked_fill(~batch.valid, 0.0)
-        for t in range(len(reward)):
-            self.running += reward[t]
+        for t in range(len(batch.reward)):
+            self.running += batch.reward[t].masked_fill(~batch.valid[t], 0.0)
             for total in self.running[ended[t] & batch.valid[t]].tolist():
                 self.history.append((self.env_steps + (t + 1) * self.env.num_envs, total))
             self.running.masked_fill_(ended[t], 0.0)
@@ -329,8 +328,8 @@ class Run:
         self.save()
         size = f"{self.env_steps:,} env steps of {self.env.num_envs} envs"
         title = f"PPO on {self.out.name}: {size} in {self.seconds:,.0f} s"
-        history = np.array(self.history).reshape(-1, 2)
-        pictures.draw_learning_curve(self.out / "learning_curve.png", title, history, result)
+        history, curve = np.array(self.history).reshape(-1, 2), self.out / "learning_curve.png"
+        pictures.draw_learning_curve(curve, title, history, result)
         for path in sorted(self.out.iterdir()):
             if path.stat().st_mtime >= self.begin:
                 print(f"wrote {path}")
@@ -369,8 +368,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    started, spec = (None, describe(args.command)) if args.name else (args.command, None)
-    about = {"spec": spec, "name": args.name or None, "slots": 2 * args.num_steps + 2}
+    started, spec = (None, args.spec or describe(args.command)) if args.name else (args.command, "")
+    about = {"spec": spec or None, "name": args.name or None, "slots": 2 * args.num_steps + 2}
+    about["shm_mode"] = int(args.shm_mode, 8)
     result: dict[str, float] = {}
     with closing(uerl_shm.VecEnv(started, args.num_envs, output="torch", **about)) as env:
         run = Run(args, env)
@@ -393,6 +393,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a Pod's end: one more checkpoint
     try:
         sys.exit(main())
     except uerl_shm.UerlError as error:
