@@ -25,7 +25,7 @@ FLOORS = (
     ("episode_*",),
     ("integrations", "integrations.*"),
     ("__init__",),
-    ("cli", "cli.*", "__main__"),
+    ("k8s", "cli", "cli.*", "__main__"),
 )
 # Imported by one file of their own, so that nobody needs them who does not use them.
 FRAMEWORKS = (

@@ -16,12 +16,14 @@ from uerl_shm.cli import (
     describe,
     doctor,
     export,
+    k8s,
     ls,
     probe,
     record,
     replay,
     serve,
     serve_metrics,
+    shm_init,
     top,
     train,
     tune,
@@ -49,7 +51,11 @@ class Command(_ExamplesFirst, TyperCommand):
     """One command."""
 
 
-class Commands(_ExamplesFirst, TyperGroup):
+class Group(_ExamplesFirst, TyperGroup):
+    """Commands that belong together."""
+
+
+class Commands(Group):
     """All commands: one clear line for an error that was raised on purpose."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -127,8 +133,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "replay": replay.replay,
     "clean": clean.clean,
     "doctor": doctor.doctor,
+    "shm-init": shm_init.shm_init,
 }
 for _name, _function in _COMMANDS.items():
     _passes_on = {"allow_extra_args": True, "ignore_unknown_options": True}
     _settings = _passes_on if _name == "train" else None
     app.command(_name, cls=Command, context_settings=_settings)(_function)
+
+_kubernetes = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
+_kubernetes.command("render", cls=Command)(k8s.render)
+app.add_typer(_kubernetes, name="k8s", help=k8s.HELP)
