@@ -1,0 +1,251 @@
+"""From rendered manifests to a Pod that `podman play kube` runs.
+
+    kubectl kustomize k8s/overlays/dev-cpu > job.yaml
+    python tests/pod/podman_pod.py --image uerl-shm/learner=localhost/learner < job.yaml > pod.yaml
+
+Takes the Pod template of the first Job, RayJob (its first group of workers) or RayCluster. podman
+is no kubelet: each field that is left out or changed is printed on standard error, with the reason.
+What that leaves unshown stands in tests/pod/README.md. Written for podman 4.3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SHM = "/dev/shm"
+# What podman does as a kubelet does. All else is left out, unless a function here changes it.
+POD_FIELDS = ("hostname", "shareProcessNamespace")
+CONTAINER_FIELDS = ("name", "command", "args", "workingDir", "env", "envFrom")
+SECURITY_FIELDS = (
+    *("runAsUser", "runAsGroup", "runAsNonRoot", "supplementalGroups", "seccompProfile"),
+    *("readOnlyRootFilesystem", "allowPrivilegeEscalation", "capabilities", "privileged"),
+)
+LIMITS = ("cpu", "memory")
+# Kind to the way from its spec to the Pod template: of Ray's, the first group of workers.
+TEMPLATES: dict[str, tuple[str | int, ...]] = {
+    "Job": ("template",),
+    "RayJob": ("rayClusterSpec", "workerGroupSpecs", 0, "template"),
+    "RayCluster": ("workerGroupSpecs", 0, "template"),
+}
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+WHY = {
+    "terminationGracePeriodSeconds": "podman waits 10 s, whatever is asked for",
+    "requests": "nothing is scheduled",
+    **dict.fromkeys(PROBES, "podman has systemd run probes: run them by hand"),
+    "fsGroupChangePolicy": "there is no fsGroup",
+}
+UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+class ConversionError(Exception):
+    """These manifests cannot become a Pod."""
+
+
+@dataclass
+class Converted:
+    """A Pod for podman.
+
+    Attributes:
+        pod: Its manifest.
+        config_maps: Manifests of what it refers to.
+        shm_bytes: Size of its /dev/shm, which podman takes from its own settings (shm_size).
+        probes: Container to kind of probe to what the manifest says of it.
+        notes: One line for each field that was left out or changed.
+    """
+
+    pod: dict[str, Any]
+    config_maps: list[dict[str, Any]]
+    shm_bytes: int = 0
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return everything that `podman play kube` reads."""
+        return [*self.config_maps, self.pod]
+
+
+def bytes_of(quantity: str | int) -> int:
+    """Return a quantity of Kubernetes as a number of bytes."""
+    text = str(quantity)
+    for unit, factor in UNITS.items():
+        if text.endswith(unit):
+            return int(float(text.removesuffix(unit)) * factor)
+    return int(text)
+
+
+def convert(
+    documents: Iterable[dict[str, Any]], name: str, images: dict[str, str], folder: Path
+) -> Converted:
+    """Return the Pod of the first Job, RayJob or RayCluster.
+
+    Args:
+        documents: Manifests, as rendered.
+        name: Of the Pod; podman's containers are NAME-CONTAINER.
+        images: Image of the manifests, without its tag, to that of this machine.
+        folder: Here each volume that is not /dev/shm gets a folder of its own.
+
+    Raises:
+        ConversionError: There is no Pod template, or an image has no counterpart.
+    """
+    listed = [document for document in documents if document]
+    config_maps = [document for document in listed if document["kind"] == "ConfigMap"]
+    return _Conversion(Converted({}, config_maps), images, folder).run(listed, name)
+
+
+class _Conversion:
+    """One conversion: what it makes, and the names that it has yet to resolve."""
+
+    def __init__(self, made: Converted, images: dict[str, str], folder: Path) -> None:
+        self.made, self.images, self.folder = made, images, folder
+        self.shm_volume = ""
+
+    def run(self, documents: list[dict[str, Any]], name: str) -> Converted:
+        source = next((d for d in documents if d["kind"] in TEMPLATES), None)
+        if source is None:
+            kinds = ", ".join(document["kind"] for document in documents) or "nothing"
+            raise ConversionError(f"manifests have {kinds}, expected a Job, RayJob or RayCluster")
+        for document in documents:
+            if document is not source and document["kind"] != "ConfigMap":
+                self.drop(f"{document['kind']} {document['metadata']['name']}")
+        template, where = self.template(source)
+        metadata = self.kept(template.get("metadata", {}), ("labels",), f"{where}.metadata")
+        # Without it podman removes init containers when they end, and their logs.
+        metadata["annotations"] = {"io.podman.annotations.init.container.type": "always"}
+        self.made.pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, **metadata},
+            "spec": self.pod_spec(template["spec"], f"{where}.spec"),
+        }
+        return self.made
+
+    def template(self, source: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Return the Pod template and where it stands; note all that stands beside the way."""
+        node, where = source["spec"], f"{source['kind']}.spec"
+        for key in TEMPLATES[source["kind"]]:
+            beside = range(len(node)) if isinstance(node, list) else node
+            for other in beside:
+                if other != key:
+                    self.drop(f"{where}.{other}", "it is not of the Pod")
+            node, where = node[key], f"{where}.{key}"
+        return node, where
+
+    def drop(self, what: str, why: str = "podman has nothing like it") -> None:
+        self.made.notes.append(f"{what} dropped: {why}")
+
+    def change(self, what: str, to: str) -> None:
+        self.made.notes.append(f"{what} changed: {to}")
+
+    def kept(self, given: dict[str, Any], fields: Iterable[str], where: str) -> dict[str, Any]:
+        """Return the fields that podman knows, and note the others."""
+        for key in sorted(given.keys() - set(fields)):
+            self.drop(f"{where}.{key}", WHY.get(key, "podman has nothing like it"))
+        return {key: given[key] for key in fields if key in given}
+
+    def pod_spec(self, spec: dict[str, Any], where: str) -> dict[str, Any]:
+        handled = ("containers", "initContainers", "volumes", "securityContext", "restartPolicy")
+        made = self.kept({k: v for k, v in spec.items() if k not in handled}, POD_FIELDS, where)
+        made["securityContext"] = self.security(spec.get("securityContext", {}), where)
+        made["volumes"] = list(self.volumes(spec, where))
+        plain, sidecars = [], []
+        for container in spec.get("initContainers", []):
+            if container.get("restartPolicy") == "Always":
+                self.change(
+                    f"{where}.initContainers.{container['name']}", "a container like others"
+                )
+                container = {k: v for k, v in container.items() if k != "restartPolicy"}
+                sidecars.append(self.container(container, where))
+            else:
+                plain.append(self.container(container, where))
+        made["initContainers"] = plain
+        made["containers"] = sidecars + [self.container(c, where) for c in spec["containers"]]
+        made["restartPolicy"] = "OnFailure" if sidecars else spec.get("restartPolicy", "Never")
+        if made["restartPolicy"] != spec.get("restartPolicy"):
+            self.change(f"{where}.restartPolicy", "OnFailure, for sidecars and for all others")
+        return made
+
+    def security(self, given: dict[str, Any], where: str) -> dict[str, Any]:
+        given = dict(given)
+        if (group := given.pop("fsGroup", None)) is not None:
+            self.change(f"{where}.securityContext.fsGroup", "one of supplementalGroups")
+            given["supplementalGroups"] = [*given.get("supplementalGroups", []), group]
+        return self.kept(given, SECURITY_FIELDS, f"{where}.securityContext")
+
+    def volumes(self, spec: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+        """Return the volumes as podman can have them; notes which one is /dev/shm."""
+        containers = [*spec.get("initContainers", []), *spec["containers"]]
+        mounts = [mount for c in containers for mount in c.get("volumeMounts", [])]
+        self.shm_volume = next((m["name"] for m in mounts if m["mountPath"] == SHM), "")
+        for volume in spec.get("volumes", []):
+            name, what = volume["name"], f"{where}.volumes.{volume['name']}"
+            if name == self.shm_volume:
+                self.made.shm_bytes = bytes_of(volume["emptyDir"].get("sizeLimit", "64Mi"))
+                self.change(what, f"podman's own {SHM}, shm_size {self.made.shm_bytes} bytes")
+            elif "configMap" in volume:
+                yield volume
+            elif "emptyDir" in volume or "persistentVolumeClaim" in volume:
+                path = self.folder / name
+                self.change(what, "a folder of this machine, open to everybody, of no limit")
+                yield {"name": name, "hostPath": {"path": str(path), "type": "Directory"}}
+            else:
+                raise ConversionError(f"volume {name} is {volume}, expected one that podman knows")
+
+    def container(self, given: dict[str, Any], where: str) -> dict[str, Any]:
+        where = f"{where}.{given['name']}"
+        self.made.probes[given["name"]] = {kind: given[kind] for kind in PROBES if kind in given}
+        handled = ("image", "imagePullPolicy", "volumeMounts", "securityContext", "resources")
+        made = self.kept(
+            {k: v for k, v in given.items() if k not in handled}, CONTAINER_FIELDS, where
+        )
+        made["image"] = self.image(given["image"], where)
+        made["imagePullPolicy"] = "Never"
+        made["securityContext"] = self.security(given.get("securityContext", {}), where)
+        mounts = given.get("volumeMounts", [])
+        made["volumeMounts"] = [mount for mount in mounts if mount["name"] != self.shm_volume]
+        resources = self.kept(given.get("resources", {}), ("limits",), f"{where}.resources")
+        limits = self.kept(resources.get("limits", {}), LIMITS, f"{where}.resources.limits")
+        made["resources"] = {"limits": limits}
+        return made
+
+    def image(self, image: str, where: str) -> str:
+        known = image.partition("@")[0].rpartition(":")[0] or image
+        if known not in self.images:
+            raise ConversionError(
+                f"image {image} of {where} is unknown here, expected one of "
+                f"{', '.join(self.images) or 'none'}: add --image {known}=NAME"
+            )
+        self.change(f"{where}.image", self.images[known])
+        return self.images[known]
+
+
+def main() -> int:
+    """Convert standard input to standard output."""
+    import yaml
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--name", default="uerl-test-pod", help="of the Pod")
+    parser.add_argument("--image", action="append", default=[], metavar="THEIRS=OURS")
+    parser.add_argument("--folder", type=Path, default=Path("volumes"), help="of the volumes")
+    options = parser.parse_args()
+    images = dict(pair.split("=", 1) for pair in options.image)
+    try:
+        converted = convert(
+            yaml.safe_load_all(sys.stdin), options.name, images, options.folder.resolve()
+        )
+    except ConversionError as error:
+        print(f"podman_pod.py: {error}", file=sys.stderr)
+        return 2
+    sys.stderr.writelines(f"{note}\n" for note in converted.notes)
+    yaml.safe_dump_all(converted.documents(), sys.stdout, sort_keys=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
