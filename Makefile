@@ -22,7 +22,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
-.PHONY: crash-states unreal test-unreal test-export
+.PHONY: crash-states unreal test-unreal test-export test-pod
 .PHONY: selfplay two-policies two-learners sac curriculum parallel-engines
 .DELETE_ON_ERROR:
 
@@ -104,6 +104,10 @@ unreal: ## copy the C core into the Unreal plugin
 
 test-unreal: .venv/built .venv/onnx ## all that can be shown of the Unreal plugin without an engine
 	$(RUN) tests/unreal/run.py $(ARGS)
+
+test-pod: .venv/built ## run the Pods of k8s/ with podman: images, users, a killed simulator
+	-.ci/packages $(PYTHON) podman runc catatonit debootstrap
+	$(RUN) tests/pod/run.py $(ARGS)
 
 test-export: .venv/built .venv/onnx ## export policies, and serve them
 	$(RUN) -m pytest tests/cli/test_export.py tests/cli/test_serve.py $(ARGS)

@@ -11,6 +11,7 @@ What that leaves unshown stands in tests/pod/README.md. Written for podman 4.3.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import Any
 SHM = "/dev/shm"
 # What podman does as a kubelet does. All else is left out, unless a function here changes it.
 POD_FIELDS = ("hostname", "shareProcessNamespace")
-CONTAINER_FIELDS = ("name", "command", "args", "workingDir", "env", "envFrom")
+CONTAINER_FIELDS = ("name", "command", "args", "workingDir")
 SECURITY_FIELDS = (
     *("runAsUser", "runAsGroup", "runAsNonRoot", "supplementalGroups", "seccompProfile"),
     *("readOnlyRootFilesystem", "allowPrivilegeEscalation", "capabilities", "privileged"),
@@ -52,21 +53,26 @@ class Converted:
 
     Attributes:
         pod: Its manifest.
-        config_maps: Manifests of what it refers to.
+        files: Texts by path, of the folders that stand for volumes with a ConfigMap in them.
         shm_bytes: Size of its /dev/shm, which podman takes from its own settings (shm_size).
         probes: Container to kind of probe to what the manifest says of it.
         notes: One line for each field that was left out or changed.
     """
 
-    pod: dict[str, Any]
-    config_maps: list[dict[str, Any]]
+    pod: dict[str, Any] = field(default_factory=dict)
+    files: dict[Path, str] = field(default_factory=dict)
     shm_bytes: int = 0
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def documents(self) -> list[dict[str, Any]]:
-        """Return everything that `podman play kube` reads."""
-        return [*self.config_maps, self.pod]
+    def make_folders(self) -> None:
+        """Make the folders that stand for volumes, which all users may write to."""
+        for volume in self.pod["spec"]["volumes"]:
+            path = Path(volume["hostPath"]["path"])
+            path.mkdir(parents=True)
+            path.chmod(0o1777)
+        for path, text in self.files.items():
+            path.write_text(text)
 
 
 def bytes_of(quantity: str | int) -> int:
@@ -93,23 +99,26 @@ def convert(
         ConversionError: There is no Pod template, or an image has no counterpart.
     """
     listed = [document for document in documents if document]
-    config_maps = [document for document in listed if document["kind"] == "ConfigMap"]
-    return _Conversion(Converted({}, config_maps), images, folder).run(listed, name)
+    return _Conversion(listed, images, folder).run(name)
 
 
 class _Conversion:
-    """One conversion: what it makes, and the names that it has yet to resolve."""
+    """One conversion: what it makes, and what it looks names up in."""
 
-    def __init__(self, made: Converted, images: dict[str, str], folder: Path) -> None:
-        self.made, self.images, self.folder = made, images, folder
-        self.shm_volume = ""
+    def __init__(
+        self, documents: list[dict[str, Any]], images: dict[str, str], folder: Path
+    ) -> None:
+        self.made, self.images, self.folder = Converted(), images, folder
+        self.documents, self.shm_volume = documents, ""
+        maps = [document for document in documents if document["kind"] == "ConfigMap"]
+        self.config_maps = {config["metadata"]["name"]: config["data"] for config in maps}
 
-    def run(self, documents: list[dict[str, Any]], name: str) -> Converted:
-        source = next((d for d in documents if d["kind"] in TEMPLATES), None)
+    def run(self, name: str) -> Converted:
+        source = next((d for d in self.documents if d["kind"] in TEMPLATES), None)
         if source is None:
-            kinds = ", ".join(document["kind"] for document in documents) or "nothing"
+            kinds = ", ".join(document["kind"] for document in self.documents) or "nothing"
             raise ConversionError(f"manifests have {kinds}, expected a Job, RayJob or RayCluster")
-        for document in documents:
+        for document in self.documents:
             if document is not source and document["kind"] != "ConfigMap":
                 self.drop(f"{document['kind']} {document['metadata']['name']}")
         template, where = self.template(source)
@@ -186,12 +195,13 @@ class _Conversion:
             if name == self.shm_volume:
                 self.made.shm_bytes = bytes_of(volume["emptyDir"].get("sizeLimit", "64Mi"))
                 self.change(what, f"podman's own {SHM}, shm_size {self.made.shm_bytes} bytes")
-            elif "configMap" in volume:
-                yield volume
-            elif "emptyDir" in volume or "persistentVolumeClaim" in volume:
+            elif volume.keys() & {"configMap", "emptyDir", "persistentVolumeClaim"}:
                 path = self.folder / name
                 self.change(what, "a folder of this machine, open to everybody, of no limit")
                 yield {"name": name, "hostPath": {"path": str(path), "type": "Directory"}}
+                if "configMap" in volume:
+                    texts = self.config_maps[volume["configMap"]["name"]]
+                    self.made.files |= {path / key: text for key, text in texts.items()}
             else:
                 raise ConversionError(f"volume {name} is {volume}, expected one that podman knows")
 
@@ -199,9 +209,13 @@ class _Conversion:
         where = f"{where}.{given['name']}"
         self.made.probes[given["name"]] = {kind: given[kind] for kind in PROBES if kind in given}
         handled = ("image", "imagePullPolicy", "volumeMounts", "securityContext", "resources")
+        handled += ("env", "envFrom")
         made = self.kept(
             {k: v for k, v in given.items() if k not in handled}, CONTAINER_FIELDS, where
         )
+        made["env"] = self.environment(given, where)
+        for key in made.keys() & {"command", "args"}:
+            made[key] = self.expanded(made[key], made["env"], f"{where}.{key}")
         made["image"] = self.image(given["image"], where)
         made["imagePullPolicy"] = "Never"
         made["securityContext"] = self.security(given.get("securityContext", {}), where)
@@ -210,6 +224,27 @@ class _Conversion:
         resources = self.kept(given.get("resources", {}), ("limits",), f"{where}.resources")
         limits = self.kept(resources.get("limits", {}), LIMITS, f"{where}.resources.limits")
         made["resources"] = {"limits": limits}
+        return made
+
+    def environment(self, given: dict[str, Any], where: str) -> list[dict[str, Any]]:
+        """Return a container's variables; of two of a name, the later one counts."""
+        found = []
+        for source in given.get("envFrom", []):
+            name = source["configMapRef"]["name"]
+            self.change(f"{where}.envFrom.{name}", "written out")
+            found += [{"name": k, "value": v} for k, v in self.config_maps[name].items()]
+        return found + given.get("env", [])
+
+    def expanded(self, words: list[str], variables: list[dict[str, Any]], where: str) -> list[str]:
+        """Return words in which $(NAME) is the value of a variable, as a kubelet has it."""
+        values = {each["name"]: each["value"] for each in variables if "value" in each}
+
+        def value_of(found: re.Match[str]) -> str:
+            return "$" if found[0] == "$$" else values.get(found[1], found[0])
+
+        made = [re.sub(r"\$\$|\$\(([\w.-]+)\)", value_of, word) for word in words]
+        if made != words:
+            self.change(where, "$(NAME) written out")
         return made
 
     def image(self, image: str, where: str) -> str:
@@ -243,7 +278,8 @@ def main() -> int:
         print(f"podman_pod.py: {error}", file=sys.stderr)
         return 2
     sys.stderr.writelines(f"{note}\n" for note in converted.notes)
-    yaml.safe_dump_all(converted.documents(), sys.stdout, sort_keys=False)
+    converted.make_folders()
+    yaml.safe_dump(converted.pod, sys.stdout, sort_keys=False)
     return 0
 
 

@@ -36,13 +36,9 @@ class Pod:
     def __init__(self, converted: Converted, folder: Path) -> None:
         self.name = converted.pod["metadata"]["name"]
         self.environ = settings(folder, converted.shm_bytes)
-        for volume in converted.pod["spec"]["volumes"]:
-            if "hostPath" in volume:
-                path = Path(volume["hostPath"]["path"])
-                path.mkdir(parents=True)
-                path.chmod(0o1777)
+        converted.make_folders()
         self._manifest = folder / "pod.yaml"
-        self._manifest.write_text(yaml.safe_dump_all(converted.documents()))
+        self._manifest.write_text(yaml.safe_dump(converted.pod))
 
     def __enter__(self) -> Pod:
         try:

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from pod import pod_images  # noqa: E402
+from pod import pod_images
 
 
 def tests() -> tuple[bool, dict[str, str]]:

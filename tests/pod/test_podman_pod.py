@@ -59,6 +59,28 @@ def test_shm_is_podmans_own_of_the_size_that_was_asked_for():
     assert made.pod["spec"]["volumes"] == [tmp]
 
 
+def test_variables_are_written_out_as_a_kubelet_does():
+    learner = container(
+        "learner",
+        command=["train", "$(NAME)", "$(LANE)", "$$(LANE)", "$(OTHER)", "$HOME"],
+        env=[{"name": "LANE", "value": "3"}],
+        envFrom=[{"configMapRef": {"name": "config"}}],
+    )
+    config = {"kind": "ConfigMap", "metadata": {"name": "config"}, "data": {"NAME": "arena"}}
+    made = converted(config, job(containers=[learner])).pod["spec"]["containers"][-1]
+    assert made["command"] == ["train", "arena", "3", "$(LANE)", "$(OTHER)", "$HOME"]
+    assert made["env"] == [{"name": "NAME", "value": "arena"}, {"name": "LANE", "value": "3"}]
+
+
+def test_a_config_map_is_a_folder_of_files(tmp_path):
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"spec.json": "{}"}}
+    volumes = [{"name": "config", "configMap": {"name": "c"}}]
+    made = convert([config, job(volumes=volumes)], "pod", IMAGES, tmp_path)
+    made.make_folders()
+    assert (tmp_path / "config" / "spec.json").read_text() == "{}"
+    assert (tmp_path / "config").stat().st_mode & 0o7777 == 0o1777
+
+
 def test_fs_group_becomes_a_supplementary_group():
     made = converted(job(securityContext={"fsGroup": 3000, "runAsNonRoot": True}))
     context = made.pod["spec"]["securityContext"]

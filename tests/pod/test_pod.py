@@ -1,0 +1,233 @@
+"""The rendered Pod runs: users, training, a killed simulator, doors, room, figures, observers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_line import ENVIRONMENT, PROGRAM
+from pod.pod_images import image, why_not
+from pod.podman_pod import Converted, convert
+from pod.pods import Pod, wait_for
+
+yaml = pytest.importorskip("yaml")
+pytestmark = [
+    pytest.mark.podman,
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),  # the first test may wait for images to be built
+    pytest.mark.skipif(bool(why_not()), reason=f"Pods cannot run here: {why_not()}"),
+]
+NUM_SIMS = 2
+SIMULATORS = [f"sim-{lane}" for lane in range(NUM_SIMS)]
+LEARNER_ID, SIMULATOR_ID, GROUP_ID = "2000", "1000", "3000"
+NAME = "train"  # of the segment, in the manifests' ConfigMap
+Render = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """A function that gives the manifests as kustomize or we render them, with other settings."""
+    folder = tmp_path_factory.mktemp("manifests")
+    command = [*PROGRAM, "k8s", "render", f"--sims={NUM_SIMS}", "--num-steps=32"]
+    command += ["--simulator", "uerl-sim basic --next-learner-s 600", "-o", str(folder)]
+    subprocess.run(command, env=ENVIRONMENT, check=True)
+    if shutil.which("kubectl"):
+        command = ["kubectl", "kustomize", str(folder / "overlays/dev-cpu")]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    else:
+        files = ("common/config.yaml", "common/network-policy.yaml", "base/train-job.yaml")
+        text = "---\n".join((folder / file).read_text() for file in files)
+
+    def render(**config: str) -> list[dict[str, Any]]:
+        documents = list(yaml.safe_load_all(text))
+        for document in documents:
+            if document["kind"] == "ConfigMap" and "UERL_SHM_NAME" in document["data"]:
+                document["data"] |= config
+        return documents
+
+    return render
+
+
+def pod_of(documents: list[dict[str, Any]], label: str, folder: Path) -> Converted:
+    images = {f"uerl-shm/{target}": image(target) for target in ("simulator", "learner")}
+    name = f"uerl-test-{os.getpid()}-{label}"
+    converted = convert(documents, name, images, folder / "volumes")
+    print(f"{name}: what podman does not take over", *converted.notes, sep="\n    ")
+    return converted
+
+
+def steps_of(pod: Pod) -> float:
+    """Return how many env steps a learner's observers have counted, 0 before there are any."""
+    return figure(pod, f'uerl_shm_env_steps_total{{segment="{NAME}"}}')
+
+
+def figure(pod: Pod, series: str) -> float:
+    """Return what a scrape of /metrics says of a series; 0 while it says nothing."""
+    try:
+        text = get(pod, "/metrics")
+    except OSError:
+        return 0.0
+    found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def get(pod: Pod, path: str) -> str:
+    """Return what the container `metrics` answers to a client outside the Pod."""
+    with urllib.request.urlopen(f"http://{pod.address()}:9464{path}", timeout=5.0) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.fixture(scope="module")
+def training(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    """A Pod whose learner trains, and does not come to an end."""
+    folder = tmp_path_factory.mktemp("training")
+    converted = pod_of(rendered(TOTAL_STEPS="100000000"), "training", folder)
+    with Pod(converted, folder) as pod:
+        assert pod.started, pod.said
+        pod.probes = converted.probes
+        wait_for("the learner steps", lambda: steps_of(pod) > 0)
+        yield pod
+
+
+def test_shm_init_finds_the_segments_room_before_anybody_else_starts(training):
+    assert training.container("shm-init")["State"]["ExitCode"] == 0
+    assert "/dev/shm is fit" in training.logs("shm-init")
+    ended = training.container("shm-init")["State"]["FinishedAt"]
+    for name in (*SIMULATORS, "learner"):
+        assert training.container(name)["State"]["StartedAt"] > ended
+
+
+def test_simulators_and_learner_are_two_users_of_one_group_without_rights(training):
+    users = dict.fromkeys(SIMULATORS, SIMULATOR_ID) | {"learner": LEARNER_ID, "metrics": LEARNER_ID}
+    for name, user in users.items():
+        status = training.status(name)
+        assert (status["Uid"], status["Gid"]) == ([user] * 4, [GROUP_ID] * 4), name
+        assert {status[key][0] for key in ("CapEff", "CapBnd", "CapPrm")} == {"0" * 16}, name
+        assert (status["NoNewPrivs"], status["Seccomp"]) == (["1"], ["2"]), name
+        written = training.call(name, "touch", "/usr/local/bin/x")
+        assert "Read-only file system" in written.stderr, name
+    listed = training.call("learner", "stat", "-c", "%u %g %a", f"/dev/shm/{NAME}").stdout
+    assert listed.split() == [LEARNER_ID, GROUP_ID, "660"]
+
+
+def test_figures_and_health_are_served_to_a_scraper(training, record_property):
+    before = steps_of(training)
+    after = wait_for("more steps", lambda: (now := steps_of(training)) > before and now)
+    record_property("scraped_steps", f"{after:.0f}")
+    assert figure(training, f'uerl_shm_simulators{{segment="{NAME}"}}') == NUM_SIMS
+    assert json.loads(get(training, "/healthz"))["status"] == "ok"
+
+
+def test_top_sees_the_training_from_a_container_of_its_own(training, record_property):
+    user = f"{LEARNER_ID}:{GROUP_ID}"
+    command = ["uerl-shm", "top", NAME, "--json"]
+    looked = training.beside(image("learner"), *command, user=user)
+    assert looked.returncode == 0, looked.stderr
+    found = json.loads(looked.stdout)
+    assert found["simulators"] == NUM_SIMS and found["env_steps_per_s"] > 0
+    record_property("top_env_steps_per_s", f"{found['env_steps_per_s']:.0f}")
+    stranger = training.beside(image("learner"), *command, user="4000:4000")
+    assert stranger.returncode == 2 and "Permission denied" in stranger.stderr
+
+
+def test_probes_of_the_manifest_answer_well(training):
+    for name in SIMULATORS:
+        command = training.probes[name]["livenessProbe"]["exec"]["command"]
+        probed = training.call(name, *command)
+        assert probed.returncode == 0 and "healthy" in probed.stdout, probed
+    path = training.probes["learner"]["livenessProbe"]["httpGet"]["path"]
+    assert get(training, path)
+
+
+def test_a_simulator_that_is_killed_from_the_host_comes_back_and_training_goes_on(
+    training, record_property
+):
+    restarts = f'uerl_shm_lane_restarts_total{{segment="{NAME}",lane="0"}}'
+    assert figure(training, restarts) == 0
+    killed = training.kill("sim-0")
+    wait_for("another process", lambda: training.pid("sim-0") not in (0, killed))
+    wait_for("the lane is taken again", lambda: figure(training, restarts) == 1)
+    before = steps_of(training)
+    wait_for("training goes on", lambda: steps_of(training) > before + 200)
+    state = training.container("learner")
+    assert (state["State"]["Status"], state["RestartCount"]) == ("running", 0)
+    assert training.container("sim-1")["RestartCount"] == 0
+    record_property("simulator_restarts", training.container("sim-0")["RestartCount"])
+
+
+def test_a_learner_that_is_killed_goes_on_from_its_checkpoint_with_the_same_simulators(
+    training, record_property
+):
+    simulators = [training.pid(name) for name in SIMULATORS]
+    killed = training.kill("learner")
+    wait_for("another process", lambda: training.pid("learner") not in (0, killed))
+    learners = f'uerl_shm_learners_total{{segment="{NAME}"}}'
+    wait_for("metrics see another learner", lambda: figure(training, learners) >= 2)
+    wait_for("it steps", lambda: steps_of(training) > 0)
+    assert [training.pid(name) for name in SIMULATORS] == simulators
+    record_property("learner_restarts", training.container("learner")["RestartCount"])
+
+
+def test_a_learner_that_is_told_to_end_leaves_a_checkpoint(training):
+    checkpoint = Path(training.folder("runs")) / "checkpoint.pt"
+    before = checkpoint.stat().st_mtime_ns
+    os.kill(training.pid("learner"), signal.SIGTERM)
+    wait_for("a new checkpoint", lambda: checkpoint.stat().st_mtime_ns > before)
+
+
+def test_a_training_comes_to_its_end(rendered, tmp_path, record_property):
+    config = {"TOTAL_STEPS": "8192", "LEARNING_RATE": "0.005"}
+    with Pod(pod_of(rendered(**config), "end", tmp_path), tmp_path) as pod:
+        assert pod.started, pod.said
+        state = wait_for(
+            "the learner ends",
+            lambda: (s := pod.container("learner")["State"])["Status"] == "exited" and s,
+        )
+        result = re.search(r"^RESULT (.*)$", pod.logs("learner"), re.MULTILINE)
+        assert state["ExitCode"] == 0 and result is not None, pod.logs("learner")
+    found = dict(pair.split("=") for pair in result[1].split())
+    assert int(found["agent_steps"]) == 8192
+    record_property("ppo_steps", found["agent_steps"])
+    record_property("mean_return", found["mean_return"])
+
+
+def test_a_segment_of_mode_0600_is_refused_by_another_user_with_the_remedy(rendered, tmp_path):
+    documents = rendered()
+    converted = pod_of(documents, "doors", tmp_path)
+    learner = converted.pod["spec"]["containers"][-1]
+    learner["args"] = [arg.replace("--shm-mode=0660", "--shm-mode=0600") for arg in learner["args"]]
+    assert "--shm-mode=0600" in learner["args"]
+    converted.pod["spec"]["restartPolicy"] = "Never"
+    with Pod(converted, tmp_path) as pod:
+        assert pod.started, pod.said
+        for name in SIMULATORS:
+            status = f"{name} ends"
+            wait_for(status, lambda name=name: pod.pid(name) == 0)
+            said = pod.logs(name)
+            assert pod.container(name)["State"]["ExitCode"] != 0
+            assert f"uid {LEARNER_ID} gid {GROUP_ID}" in said and "mode 0600" in said, said
+            assert "give the learner shm_group= and shm_mode=0o660" in said, said
+
+
+def test_a_shm_that_is_too_small_stops_the_pod_in_shm_init(rendered, tmp_path, record_property):
+    converted = pod_of(rendered(), "room", tmp_path)
+    asked, converted.shm_bytes = converted.shm_bytes, 64 << 10
+    converted.pod["spec"]["restartPolicy"] = "Never"
+    with Pod(converted, tmp_path) as pod:
+        assert not pod.started
+        said = pod.logs("shm-init")
+        assert pod.container("shm-init")["State"]["ExitCode"] == 2
+        assert "/dev/shm has 64.0 KiB free" in said and "sizeLimit" in said, said
+        for name in (*SIMULATORS, "learner"):
+            assert pod.container(name)["State"]["Status"] == "created"
+    record_property("shm_bytes", asked)
