@@ -19,17 +19,28 @@ FLOORS = (
     ("launcher", "launcher_*", "describe", "describe_*", "keeper", "simulators", "options"),
     ("rollout", "parts", "output", "transfer", "torch", "onnx_policy"),
     ("vec_env", "vec_*"),
+    ("claim",),
     ("learning_agents", "learning_agents_*"),
     ("host", "host_*", "hosted", "hosted_*", "env", "registration", "uerl", "uerl_*", "wrappers"),
     ("minari_data", "recording", "recording_*"),
     ("episode_*",),
-    ("integrations", "integrations.*"),
+    ("integrations", "integrations.*", "ray"),
     ("__init__",),
     ("k8s", "cli", "cli.*", "__main__"),
 )
 # Imported by one file of their own, so that nobody needs them who does not use them.
 FRAMEWORKS = (
-    *("torch", "ray", "stable_baselines3", "torchrl", "pettingzoo", "dm_env", "posix_ipc"),
+    *(
+        "torch",
+        "ray.rllib",
+        "ray.train",
+        "ray",
+        "stable_baselines3",
+        "torchrl",
+        "pettingzoo",
+        "dm_env",
+        "posix_ipc",
+    ),
     *("h5py", "minari"),
     *("PIL", "imageio_ffmpeg", "tensorboard"),
     *("onnx", "onnxruntime", "prometheus_client"),
@@ -149,19 +160,23 @@ def _cycles(imports: dict[str, set[str]]) -> Iterator[str]:
 
 
 def frameworks_have_one_file(tree: Tree) -> Iterator[str]:
-    """torch, ray and the like are each imported by one file of the package."""
+    """torch and the like are each imported by one file of the package; of ray, each library."""
     importers = defaultdict(set)
     for source in tree.matching("uerl_shm/*.py"):
         for node in ast.walk(ast.parse(source.text)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 names = [node.module]
-            for name in names:
-                if name.split(".")[0] in FRAMEWORKS:
-                    importers[name.split(".")[0]].add(source.path)
+            for framework in filter(None, map(_framework, names)):
+                importers[framework].add(source.path)
     for framework, paths in sorted(importers.items()):
         if len(paths) > 1:
             yield (
                 f"{framework} is imported by {', '.join(sorted(paths))}, expected one file: "
                 "let the others call that one"
             )
+
+
+def _framework(module: str) -> str | None:
+    """Which framework a module belongs to."""
+    return next((f for f in FRAMEWORKS if f"{module}.".startswith(f"{f}.")), None)

@@ -72,6 +72,13 @@ BROKEN: dict[str, list[tuple[dict[str, str], str]]] = {
             },
             "uerl_shm/a.py, uerl_shm/b.py",
         ),
+        (
+            {
+                "uerl_shm/a.py": '"""x."""\nimport ray.train\nimport ray.rllib.env\n',
+                "uerl_shm/b.py": "from ray.rllib import x\n",
+            },
+            "ray.rllib is imported by",
+        ),
     ],
     "c_rules.includes_go_down": [
         ({"csrc/core/new.c": "/* new.c: x. */\n"}, "stands on no floor"),

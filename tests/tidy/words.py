@@ -30,6 +30,7 @@ ONLY_IN_C = {"head": "read_index or write_index", "tail": "read_index or write_i
 THIRD_PARTY = {
     *("worker", "max_workers", "num_workers"),  # AsyncVectorEnv, concurrent.futures, torch
     *("learning_agents_trainer", "Trainer"),  # Epic's words
+    *("TorchTrainer", "resources_per_worker"),  # Ray's words
 }
 FOLDERS = ("csrc/*", "uerl_shm/*")
 C_NOISE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|^[ \t]*#[^\n]*', re.DOTALL | re.M)

@@ -1,6 +1,6 @@
 """RLlib: a `VecEnv` for the env runners of the new API stack.
 
-The only module that imports ray.
+The only module that imports ray.rllib.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.env_errors import StepFailedRecreateEnvError
 
+from uerl_shm.claim import make_env
 from uerl_shm.errors import SegmentCorrupt, SimulatorLost, SpecError
 from uerl_shm.integrations.rows import check_env
-from uerl_shm.vec_env import VecEnv
 
 __all__ = ["LeaveOutInvalid", "RLlibVecEnv"]
 
@@ -39,6 +39,11 @@ class RLlibVecEnv(VectorWrapper):
     `LeaveOutInvalid`. When a simulator is lost for good, `StepFailedRecreateEnvError` tells RLlib
     to make the env anew.
 
+    Env runners on other nodes do the same with simulators of their own node, over a free segment of
+    those that ``UERL_SHM_NAME`` lists there (`uerl_shm.claim.make_env`). Without ``"simulator"``
+    those are sidecars. Others start a sidecar again, so when one is lost the env is made anew, and
+    waits until all are attached.
+
     Args:
         config: ``"simulator"`` and other arguments of `VecEnv`, but for ``autoreset_mode`` and
             ``output``. RLlib adds ``"num_envs"``. Observations are copies, because episodes keep
@@ -46,6 +51,7 @@ class RLlibVecEnv(VectorWrapper):
 
     Raises:
         SpecError: ``num_envs`` is missing, or as `VecEnv`.
+        SegmentExists: Every segment of ``UERL_SHM_NAME`` stayed in use.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -57,7 +63,7 @@ class RLlibVecEnv(VectorWrapper):
             )
         options = {"min_valid": options["num_envs"], "copy": True, **options}
         simulator = options.pop("simulator", None)
-        env = VecEnv(simulator, options.pop("num_envs"), **options)
+        env = make_env(simulator, options.pop("num_envs"), **options)
         try:
             check_env(env, AutoresetMode.NEXT_STEP, "numpy", type(self).__name__)
         except SpecError:
