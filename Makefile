@@ -23,6 +23,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
 .PHONY: crash-states unreal test-unreal test-export test-pod
+.PHONY: crash-states unreal test-unreal test-export test-ray
 .PHONY: selfplay two-policies two-learners sac curriculum parallel-engines
 .DELETE_ON_ERROR:
 
@@ -75,6 +76,9 @@ test-c: ## run the tests in C and C++ only
 
 test-adapters: .venv/adapters ## train through the adapter of every framework, run their checkers
 	$(RUN) tests/adapters/run.py $(ARGS)
+
+test-ray: .venv/ray ## train on Ray over two simulated nodes, while somebody kills (10 minutes)
+	$(RUN) tests/on_ray/run.py $(ARGS)
 
 verify: .venv/built ## check every byte of ten million env steps
 	$(RUN) tests/verify/verify.py $(ARGS)
@@ -172,6 +176,11 @@ clean: ## remove everything that was built; runs/ stays
 # The frameworks that there are adapters for.
 .venv/adapters: .venv/built
 	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[adapters]'
+	@touch $@
+
+# Ray, its RLlib and its Train.
+.venv/ray: .venv/built
+	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[ray]'
 	@touch $@
 
 .venv/built: .venv/installed $(NATIVE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -58,7 +59,8 @@ class Scaled(SingleAgentObservationPreprocessor):
         return scaled(observation.astype(np.float32))
 
 
-def config_of(training: Training) -> PPOConfig:
+def config_of(training: Any) -> PPOConfig:
+    """Settings for a training's scene, command and seed."""
     pictures = training.scene == "apples"
     return (
         PPOConfig()
@@ -87,16 +89,8 @@ def config_of(training: Training) -> PPOConfig:
     )
 
 
-def main() -> int:
-    training = Training(str(__doc__), STEPS)
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    ray.init(include_dashboard=False, num_cpus=2, log_to_driver=False)
-    algorithm = config_of(training).build_algo()
-    while training.goes_on:
-        told = algorithm.train()["env_runners"]
-        done = told["num_env_steps_sampled_lifetime"]
-        recent = told.get("episode_return_mean", float("nan"))  # no episode has ended yet
-        training.add(int(done) - training.env_steps, f"return {recent:.2f}")
+def player(algorithm: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what chooses actions for a batch of observations."""
     module = algorithm.get_module(DEFAULT_MODULE_ID)
 
     def act(observation: torch.Tensor) -> torch.Tensor:
@@ -107,7 +101,20 @@ def main() -> int:
         numbers = chosen[Columns.ACTION_DIST_INPUTS]
         return numbers.chunk(2, -1)[0].clamp(-1.0, 1.0) if pictures else numbers.argmax(-1)
 
-    code = training.score(act)
+    return act
+
+
+def main() -> int:
+    training = Training(str(__doc__), STEPS)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.init(include_dashboard=False, num_cpus=2, log_to_driver=False)
+    algorithm = config_of(training).build_algo()
+    while training.goes_on:
+        told = algorithm.train()["env_runners"]
+        done = told["num_env_steps_sampled_lifetime"]
+        recent = told.get("episode_return_mean", float("nan"))  # no episode has ended yet
+        training.add(int(done) - training.env_steps, f"return {recent:.2f}")
+    code = training.score(player(algorithm))
     algorithm.stop()
     ray.shutdown()
     return code
