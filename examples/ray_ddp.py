@@ -31,7 +31,6 @@ from policy import make_policy, rows_of
 from torch import nn
 
 import uerl_shm.ray
-from uerl_shm.spec import EnvSpec
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,6 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--cpus", type=float, default=1.0, help="that a rank asks of Ray")
     add("--simulator", default="uerl-sim apples", help="command line of one simulator")
     add("--spec", default="", help="JSON file: sidecars attach to UERL_SHM_NAME of their Pod")
+    add("--shm-mode", default="0600", help="0660: sidecars of other users, of the same group")
     add("--out", default="runs/ray", help="folder or bucket that every Pod sees, for checkpoints")
     add("--name", default=f"ddp-{int(time.time())}", help="of the run; an old one is gone on with")
     add("--log", default="runs/ray/iterations.jsonl", help="file here, a line each iteration")
@@ -161,11 +161,9 @@ def train_loop(config: dict[str, Any]) -> None:
     rank = ray.train.get_context().get_world_rank()
     torch.manual_seed(args.seed)  # all ranks begin with one policy
     torch.set_num_threads(args.threads)
-    spec = EnvSpec.from_json(config["spec"]) if config["spec"] else None
-    command = None if spec else args.simulator
     slots = 2 * args.num_steps + 2
     with closing(
-        uerl_shm.ray.make_env(command, args.num_envs, spec=spec, output="torch", slots=slots)
+        uerl_shm.ray.make_env(num_envs=args.num_envs, output="torch", slots=slots, **config["env"])
     ) as env:
         run = Rank(args, env)
         with uerl_shm.ray.checkpoint() as folder:
@@ -269,18 +267,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     log.path.parent.mkdir(parents=True, exist_ok=True)
     log.path.unlink(missing_ok=True)
     ppo = {
-        "simulator": args.simulator,
         "num_envs": args.num_envs,
         "num_steps": args.num_steps,
         "seed": args.seed,
         "learning_rate": 7e-4,
     }
-    spec = Path(args.spec).read_text() if args.spec else ""
+    env: dict[str, Any] = {"simulator": args.simulator, "shm_mode": int(args.shm_mode, 8)}
+    if args.spec:
+        env |= {"simulator": None, "spec": json.loads(Path(args.spec).read_text())}
     bucket = "://" in args.out
     with shown(log.path):
         uerl_shm.ray.train(
             train_loop,
-            {"ppo": ppo, "spec": spec, "iterations": args.iterations},
+            {"ppo": ppo, "env": env, "iterations": args.iterations},
             num_pods=args.num_pods,
             resources={"CPU": args.cpus},
             storage_path=args.out if bucket else str(Path(args.out).absolute()),

@@ -41,6 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--num-envs", type=int, default=8, help="of each env runner: one simulator each")
     add("--cpus", type=float, default=1.0, help="that an env runner asks of Ray")
     add("--spec", default="", help="JSON file: sidecars attach to UERL_SHM_NAME of their Pod")
+    add("--shm-mode", default="0600", help="0660: sidecars of other users, of the same group")
     add("--total-steps", type=int, default=30_720, help="env steps of all env runners together")
     add("--seed", type=int, default=1, help="of policy, sampling and worlds")
     args = parser.parse_args(argv)
@@ -49,12 +50,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def config_of(args: argparse.Namespace) -> PPOConfig:
-    simulators: dict[str, Any] = {"simulator": args.command}
+    env: dict[str, Any] = {"simulator": args.command, "shm_mode": int(args.shm_mode, 8)}
     if args.spec:
-        simulators = {"spec": json.loads(Path(args.spec).read_text())}
+        env |= {"simulator": None, "spec": json.loads(Path(args.spec).read_text())}
     return (
         train_rllib.config_of(args)
-        .environment(RLlibVecEnv, env_config=simulators)
+        .environment(RLlibVecEnv, env_config=env)
         .env_runners(
             num_env_runners=args.num_env_runners,
             num_envs_per_env_runner=args.num_envs,

@@ -1,0 +1,8 @@
+"""Lets tests import the examples."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "examples"))
