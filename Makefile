@@ -22,8 +22,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
-.PHONY: crash-states unreal test-unreal test-export test-pod
-.PHONY: crash-states unreal test-unreal test-export test-ray
+.PHONY: crash-states unreal test-unreal test-export test-pod test-ray
 .PHONY: selfplay two-policies two-learners sac curriculum parallel-engines
 .DELETE_ON_ERROR:
 
