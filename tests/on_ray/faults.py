@@ -19,13 +19,13 @@ class Faults:
 
     Args:
         kills: What is done, in this order.
-        ready: Asked before each: whether the last fault is over, so that the next may come.
+        ready: Told how many there were, says whether the last is over and the next may come.
         longest_s: The longest of the random times.
         seed: Of the random times.
     """
 
     def __init__(
-        self, kills: Sequence[Kill], ready: Callable[[], bool], longest_s: float, seed: int
+        self, kills: Sequence[Kill], ready: Callable[[int], bool], longest_s: float, seed: int
     ) -> None:
         self._kills, self._ready, self._longest_s = kills, ready, longest_s
         self._random = random.Random(seed)
@@ -38,7 +38,7 @@ class Faults:
     def _run(self) -> None:
         try:
             for kill in self._kills:
-                while not self._ready():
+                while not self._ready(len(self.done)):
                     if self._stopped.wait(POLL_S):
                         return
                 if self._stopped.wait(self._random.uniform(0.0, self._longest_s)):
@@ -47,10 +47,6 @@ class Faults:
                 print(f"fault: {self.done[-1]}", flush=True)
         except Exception as error:  # told by whoever looks at the figures
             self.error = error
-
-    def over(self) -> bool:
-        """Whether all was done."""
-        return len(self.done) == len(self._kills)
 
     def close(self) -> None:
         """End the thread, however far it came.

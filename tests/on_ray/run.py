@@ -96,10 +96,9 @@ def rllib(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> F
         )
         seen.update(told, iterations=seen["iterations"] + 1, pids=pids)
 
-    def ready() -> bool:
-        """After the first iteration; again when all env runners have been back for two."""
-        there = seen.get("env_runners") == NUM_NODES
-        return there and seen["iterations"] > 2 * len(faults.done)
+    def ready(num_faults: int) -> bool:
+        """After the first iteration, and two more for each fault, with all env runners there."""
+        return seen.get("env_runners") == NUM_NODES and seen["iterations"] > 2 * num_faults
 
     with closing(Sidecars(APPLES, dict.fromkeys(nodes.names, NUM_ENVS))) as sidecars:
         kills = [
@@ -148,12 +147,12 @@ def ddp(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> Fig
         nodes.lose(number)
         return f"lost node {number}, and started another"
 
-    def ready() -> bool:
+    def ready(num_faults: int) -> bool:
         """After so many iterations; again when there were three more since the last loss."""
         lines = ray_ddp.read_log(log)
         since = len(lines) - max((i for i, line in enumerate(lines) if "lost" in line), default=-1)
         told = sum("ranks" in line for line in lines)
-        return told >= ITERATIONS + 3 * len(faults.done) and since > 3
+        return told >= ITERATIONS + 3 * num_faults and since > 3
 
     with closing(Faults([kill_simulator, kill_rank, lose_node], ready, 3.0, args.seed)) as faults:
         many = ray_ddp.run(options)
@@ -228,7 +227,7 @@ def tested() -> Figures:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rllib-steps", type=int, default=16_384, help="env steps of RLlib")
-    parser.add_argument("--ddp-iterations", type=int, default=30, help="of DDP over two nodes")
+    parser.add_argument("--ddp-iterations", type=int, default=48, help="of DDP over two nodes")
     parser.add_argument("--seed", type=int, default=1, help="of who is killed, and when")
     args = parser.parse_args()
     figures: Figures = {}
