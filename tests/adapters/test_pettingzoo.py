@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pettingzoo", reason="pettingzoo is not installed")
-from pettingzoo.test import parallel_api_test, parallel_seed_test
+with warnings.catch_warnings():  # its checkers import envs in a manner that it deprecates
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from adapters.conftest import APPLES, BASIC, kill
 from support.bundled import UERL_SIM
