@@ -78,7 +78,7 @@ def render(
         path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    _make_credentials(output / "storage")
+    make_credentials(output / "storage")
     _tell(training, output)
 
 
@@ -88,7 +88,7 @@ def _tell(training: Training, output: Path) -> None:
     say(f"kubectl apply -k {output / 'base'}")
 
 
-def _make_credentials(folder: Path) -> None:
+def make_credentials(folder: Path) -> None:
     """Write random passwords that only this user can read; old ones stay."""
     user, password = "uerl-shm", secrets.token_urlsafe(32)
     files = {
