@@ -115,6 +115,9 @@ test-pod: .venv/built ## run the Pods of k8s/ with podman: images, users, a kill
 test-export: .venv/built .venv/onnx ## export policies, and serve them
 	$(RUN) -m pytest tests/cli/test_export.py tests/cli/test_serve.py $(ARGS)
 
+test-k8s: .venv/k8s ## examine every overlay of k8s/ (needs kubectl)
+	$(RUN) tests/k8s/run.py $(ARGS)
+
 bench: .venv/built .venv/peers ## measure what is promised, peers side by side (5 minutes)
 	$(RUN) benchmarks/run.py $(ARGS)
 
@@ -180,6 +183,11 @@ clean: ## remove everything that was built; runs/ stays
 # Ray, its RLlib and its Train.
 .venv/ray: .venv/built
 	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[ray]'
+	@touch $@
+
+# The schemas of Kubernetes, to validate manifests with.
+.venv/k8s: .venv/built
+	$(RUN) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[k8s]'
 	@touch $@
 
 .venv/built: .venv/installed $(NATIVE)

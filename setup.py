@@ -2,7 +2,8 @@
 
 csrc/core -> uerl_shm/lib/libuerl_shm.a, linked into all that follows
 csrc/learner -> uerl_shm/_core (pybind11), uerl_shm.h -> uerl_shm/_simulator (cffi)
-csrc/simulators, launch, probe -> uerl_shm/bin, examples/*.py -> uerl_shm/_examples (in a wheel)
+csrc/simulators, launch, probe -> uerl_shm/bin, examples/*.py -> uerl_shm/_examples and
+k8s/ -> uerl_shm/_k8s (in a wheel)
 """
 
 import os
@@ -58,6 +59,8 @@ class BuildNative(build_ext):
         parts = {"bin": [built / name for name in EXECUTABLES], "lib": [built / "libuerl_shm.a"]}
         parts["include/uerl_shm"] = list(Path("csrc/include/uerl_shm").glob("*.h"))
         parts["_examples"] = [] if self.inplace else list(Path("examples").glob("*.py"))
+        for file in [] if self.inplace else Path("k8s").rglob("*.yaml"):
+            parts.setdefault(f"_{file.parent}", []).append(file)
         for folder, files in parts.items():
             for file in files:
                 target = Path("." if self.inplace else self.build_lib, "uerl_shm", folder)

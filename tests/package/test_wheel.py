@@ -101,3 +101,18 @@ def test_wheel_alone_is_enough_to_compile_a_simulator(python, tmp_path):
     flags = ("-I", include.strip(), "-L", library, "-luerl_shm", "-pthread")
     run("cc", "simulator.c", *flags, "-o", "simulator", cwd=tmp_path)
     assert run("./simulator", cwd=tmp_path) == "-2"
+
+
+def test_wheel_alone_renders_manifests(python, tmp_path):
+    (tmp_path / "render.py").write_text(
+        "import sys\n"
+        "from uerl_shm.k8s import Training, render\n"
+        "from uerl_shm.spec import EnvSpec\n"
+        "files = render(Training(EnvSpec.load(sys.argv[1]), 'mine', 3))\n"
+        "print(files['base/train-job.yaml'].count('- name: sim-'), len(files))\n"
+    )
+    count, num_files = run(
+        python, "render.py", ROOT / "tests/k8s/apples.json", cwd=tmp_path
+    ).split()
+    manifests = [path for path in (ROOT / "k8s").rglob("*.yaml") if "templates" not in path.parts]
+    assert (int(count), int(num_files)) == (3, len(manifests))
