@@ -212,6 +212,21 @@ def variables_are_defined(pod: Pod, configs: dict[str, Document]) -> Iterator[st
                 yield f"{where}: $({used}) is not defined, expected in env or a ConfigMap"
 
 
+def jobs_outlive_simulators(documents: list[Document]) -> Iterator[str]:
+    """With OnFailure the Job controller adds up restarts of all containers, sidecars included."""
+    for document in documents:
+        if document["kind"] != "Job":
+            continue
+        (pod,) = pods_of([document])
+        limit = document["spec"].get("backoffLimit", 6)
+        if pod.simulators() and pod.spec["restartPolicy"] == "OnFailure" and limit < MANY_RESTARTS:
+            yield (
+                f"{pod.path}: backoffLimit {limit}, expected at least {MANY_RESTARTS}: restarts of "
+                "simulators count, so a few crashes would end the Job"
+            )
+
+
+MANY_RESTARTS = 100
 JOB_INDEX = "JOB_COMPLETION_INDEX"  # of an indexed Job: Kubernetes defines it
 CHECKS: tuple[Callable[[Pod], Iterator[str]], ...] = (
     *(volumes_exist, quantities_parse, requests_fit_limits, containers_start_in_order),
@@ -230,8 +245,11 @@ def examine(documents: list[Document], layout_bytes: LayoutBytes) -> tuple[int, 
         partial(limits_hold_the_layout, layout_bytes=layout_bytes),
         partial(variables_are_defined, configs=configs),
     ]
-    found: list[str] = list(ray_checks.jobs_can_queue(documents))
-    num_checks = 1
+    found: list[str] = []
+    num_checks = 0
+    for rule in (ray_checks.jobs_can_queue, jobs_outlive_simulators):
+        num_checks += 1
+        found += rule(documents)
     for pod in pods_of(documents):
         for check in checks:
             num_checks += 1

@@ -17,7 +17,8 @@ def versions(oldest: str) -> list[str]:
     def key(version: str) -> list[int]:
         return [int(part) for part in version.split(".")]
 
-    return [each for each in map(major_minor, all_versions()) if key(each) >= key(oldest)]
+    found = dict.fromkeys(map(major_minor, all_versions()))  # each is there strict and not
+    return [each for each in found if key(each) >= key(oldest)]
 
 
 def violations(documents: list[Document], version: str) -> Iterator[str]:

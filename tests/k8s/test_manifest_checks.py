@@ -217,6 +217,13 @@ def test_a_rule_finds_a_ray_job_that_no_queue_can_suspend(documents):
     assert "shutdownAfterJobFinishes" in next(ray_checks.jobs_can_queue(documents["ray"]))
 
 
+def test_a_rule_finds_a_job_that_a_few_crashes_of_simulators_end(documents):
+    assert list(checks.jobs_outlive_simulators(documents["train"])) == []
+    documents["train"][-1]["spec"]["backoffLimit"] = 3
+    (found,) = checks.jobs_outlive_simulators(documents["train"])
+    assert "backoffLimit 3, expected at least 100" in found
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("250m", 0.25), ("2", 2), ("1.5Gi", 1.5 * 2**30), ("12E", 12e18), ("3e2", 300), ("1Ki", 1024)],
