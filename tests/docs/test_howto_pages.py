@@ -17,8 +17,8 @@ from support.bundled import UERL_SIM
 
 ROOT = Path(__file__).resolve().parents[2]
 HOWTO = ROOT / "docs/howto"
-#: Run by tests/unreal/test_howto.py, which builds the stand-in, and tests/recording/test_howto.py.
-ELSEWHERE = ("unreal", "demonstrations", "custom_data")
+#: Run by tests of their own, in tests/unreal, tests/recording and tests/k8s.
+ELSEWHERE = ("unreal", "demonstrations", "custom_data", "kubernetes")
 MARK = r"<!-- (?P<mark>[\w ]+?)(?:, after:\n(?P<before>.*?))? ?-->\n"
 BLOCK = re.compile(
     rf"(?:{MARK})?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
