@@ -336,7 +336,7 @@ def load_policy(path: Path) -> tuple[Any, EnvSpec, str]:
     """
     data = load_checkpoint(path)
     if isinstance(args := data.get("args"), dict):  # checkpoint.pt: the options of its run
-        data |= {**args, "simulator": args["simulator"] or f"uerl-sim {args['scene']}"}
+        data = {**args, "simulator": args["simulator"] or f"uerl-sim {args['scene']}", **data}
     missing = [name for name in ("spec", "hidden", "simulator", "policy") if name not in data]
     if missing:
         raise SpecError(f"{path} has no {missing[0]!r}, expected what save_policy wrote")

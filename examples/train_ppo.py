@@ -42,7 +42,7 @@ class Args:
     name: str = ""
     """segment that simulators attach to by themselves; with it, none is started"""
     spec: str = ""
-    """JSON file with their spec; without it, one of them is asked"""
+    """file of their spec as JSON; without it, one of them is asked"""
     shm_mode: str = "0600"
     """who may open the segment; 0660: simulators of other users, of the same group"""
     num_envs: int = 8

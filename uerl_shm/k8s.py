@@ -58,13 +58,17 @@ class Training:
         if not shlex.split(self.simulator):
             raise SpecError("the simulator's command line is empty, expected a program")
 
+    def num_envs(self, num_sims: int) -> int:
+        """Return the rows of so many simulators: one for each agent."""
+        return num_sims * self.spec.groups[0].agents
+
     def segment_bytes(self, num_sims: int) -> int:
-        """Return the bytes of the segment that the trainings' learner makes.
+        """Return the bytes of the segment that the learner of so many simulators makes.
 
         Args:
             num_sims: Its lanes.
         """
-        rows = Rows(self.spec, num_sims * self.spec.groups[0].agents, 1)
+        rows = Rows(self.spec, self.num_envs(num_sims), 1)
         layout = layout_of(self.spec, rows, 2 * self.num_steps + 2, "NextStep")
         return _core.segment_bytes(**layout)
 
@@ -157,7 +161,9 @@ class _Pod:
 
     def values(self, parts: _Parts) -> dict[str, str]:
         """Return what stands in templates of this kind of Pod."""
-        values = _names(self.training) | self._sizes() | {"sims": str(self.num_sims)}
+        values = _names(self.training) | self._sizes()
+        values["sims"] = str(self.num_sims)
+        values["num_envs"] = str(self.training.num_envs(self.num_sims))
         for name in ("pod-security", "container-security", "volumes", "shm-init", "metrics"):
             values[name.replace("-", "_")] = parts.filled(name, values)
         for name in ("simulator", "pinned-simulator", "dra-simulator"):

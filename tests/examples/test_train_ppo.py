@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import train_ppo
 from policy import load_policy
 
 import uerl_shm
+from support.bundled import UERL_SIM
 
 SMALL = ["--num-steps", "16", "--num-envs", "4", "--eval-episodes", "0"]
 
@@ -145,7 +147,8 @@ def test_returns_are_those_of_whole_episodes():
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_run_with_all_it_has():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])  # Ctrl-C, a Pod's end
+def test_a_signal_ends_a_run_with_all_it_has(number):
     script = Path(train_ppo.__file__)
     command = [sys.executable, str(script), "--scene", "basic", "--total-steps", "100000000"]
     process = subprocess.Popen(
@@ -155,12 +158,31 @@ def test_ctrl_c_ends_a_run_with_all_it_has():
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as at a terminal
     )
     output = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output += process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert "interrupted: go on with --resume out" in output
     assert torch.load("out/checkpoint.pt", weights_only=True)["env_steps"] < 100000000
     assert Path("out/learning_curve.png").exists()
+
+
+def test_simulators_of_another_user_attach_by_themselves(monkeypatch, tmp_path):
+    name, modes = f"sidecars-{os.getpid()}", []
+    spec = tmp_path / "given.json"
+    subprocess.run([UERL_SIM, "basic", "--describe", spec], check=True)
+
+    def look(run):
+        modes.append(os.stat(f"/dev/shm/{name}").st_mode & 0o777)
+        return {"seconds": 0.0}
+
+    monkeypatch.setattr(train_ppo, "evaluate", look)
+    command = [UERL_SIM, "basic", "--name", name]
+    simulators = [subprocess.Popen([*command, "--lane", str(lane)]) for lane in range(4)]
+    # The program is not here: only its spec is.
+    options = ["--simulator", "/in/another/image", "--spec", str(spec), "--shm-mode", "0660"]
+    assert train("--name", name, *options, "--total-steps", "128") == 0
+    assert modes == [0o660]
+    assert [simulator.wait(30) for simulator in simulators] == [0] * 4
 
 
 def test_a_simulator_that_does_not_exist_is_named():

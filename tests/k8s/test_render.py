@@ -15,6 +15,7 @@ from k8s.overlays import NUM_SIMS, NUM_STEPS, SIMULATOR
 from support.bundled import UERL_SIM
 from uerl_shm.errors import SpecError
 from uerl_shm.k8s import MIB, OBJECT_STORE_MIB, Training, render, stream
+from uerl_shm.launcher import describe
 from uerl_shm.spec import EnvSpec
 
 SPEC = Path(__file__).with_name("apples.json")
@@ -68,6 +69,17 @@ def test_memory_holds_two_segments_and_what_a_process_needs(manifest, num_sims, 
     assert int(asked) == needed
 
 
+@pytest.mark.parametrize(
+    ("manifest", "rows"),
+    [("base/train-job", "--num-envs=6"), ("loosely-coupled/clients-job", "--num-envs=2"),
+     ("ray/job/rayjob", "--num-envs 6\n")],
+)  # fmt: skip
+def test_a_learner_has_a_row_for_each_agent_of_each_simulator(tmp_path, manifest, rows):
+    describe(f"{UERL_SIM} tennis").save(tmp_path / "spec.json")
+    training = Training(EnvSpec.load(tmp_path / "spec.json"), "uerl-sim tennis", 3)
+    assert rows in render(training)[f"{manifest}.yaml"]
+
+
 def test_a_simulator_with_quotes_and_dollars_stays_one_argument():
     command = """/game/My Game.sh '-map=a "b"' -x=@{y}"""
     training = Training(EnvSpec.load(SPEC), command.replace("/My Game", "/'My Game'"), 2)
@@ -103,8 +115,6 @@ def test_passwords_stay_when_the_tree_is_rendered_again(tmp_path):
 
 
 def test_a_spec_of_several_groups_is_refused():
-    from uerl_shm.launcher import describe
-
     with pytest.raises(SpecError, match="has 2 groups, expected 1"):
         Training(describe(f"{UERL_SIM} gather"), "uerl-sim gather", 2)
 
