@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("yaml", reason="PyYAML is not installed (the extra k8s)")
-
 from k8s.manifests import TREE, load
 from k8s.overlays import layout_of
 
+NO_YAML = "PyYAML is not installed (extra k8s)"
 FILES = {
     "train": ("common/config.yaml", "base/train-job.yaml"),
     "ray": ("common/config.yaml", "ray/job/rayjob.yaml"),

@@ -9,9 +9,11 @@ import sys
 
 import pytest
 
+from k8s.conftest import NO_YAML
 from k8s.manifests import ROOT, TREE, has_kubectl, load, pods_of
 from support.bundled import UERL_SIM
 
+pytest.importorskip("yaml", reason=NO_YAML)
 PAGE = (ROOT / "docs/howto/kubernetes.md").read_text()
 BLOCK = re.compile(r"(?:<!-- ([\w ]+) -->\n)?```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = BLOCK.findall(PAGE)

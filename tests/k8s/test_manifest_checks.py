@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from k8s import checks, ray_checks
+from k8s.conftest import NO_YAML
 from k8s.manifests import Pod, pods_of, quantity
 
+pytest.importorskip("yaml", reason=NO_YAML)
 Spoil = Callable[[Pod], Any]
 
 

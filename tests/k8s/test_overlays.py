@@ -10,7 +10,9 @@ from k8s import checks, overlays, schemas
 from k8s.manifests import TREE, build, has_kubectl, kustomizations, oldest_kubernetes, pods_of
 from uerl_shm.cli.k8s import make_credentials
 
-pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed (k8s)")
+pytest.importorskip(
+    "kubernetes_validate", reason="kubernetes-validate is not installed (extra k8s)"
+)
 pytestmark = pytest.mark.skipif(not has_kubectl(), reason="kubectl is not installed")
 
 

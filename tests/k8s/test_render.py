@@ -10,6 +10,7 @@ import pytest
 
 import uerl_shm
 from command_line import call_program
+from k8s.conftest import NO_YAML
 from k8s.manifests import TREE, load, pods_of, quantity
 from k8s.overlays import NUM_SIMS, NUM_STEPS, SIMULATOR
 from support.bundled import UERL_SIM
@@ -18,6 +19,7 @@ from uerl_shm.k8s import MIB, OBJECT_STORE_MIB, Training, render, stream
 from uerl_shm.launcher import describe
 from uerl_shm.spec import EnvSpec
 
+pytest.importorskip("yaml", reason=NO_YAML)
 SPEC = Path(__file__).with_name("apples.json")
 
 
