@@ -1,9 +1,8 @@
 """Rules of Pods that Kubernetes's schemas do not know. Each yields what is wrong.
 
-    for text in examine(load(path.read_text())):
-        print(text)
+    num_checks, found = examine(load(path.read_text()), layout_bytes)
 
-Works on any manifests; `layout_bytes` says how large a segment of so many lanes is.
+Works on any manifests; `layout_bytes` says how large a segment is.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from k8s.manifests import Document, Pod, pods_of, quantity
 HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 SIMULATOR_UID, LEARNER_UID = 1000, 2000
-LayoutBytes = Callable[[int], int]
+LayoutBytes = Callable[[int, int], int]  # of so many lanes, and steps of a rollout
 
 
 def volumes_exist(pod: Pod) -> Iterator[str]:
@@ -122,7 +121,8 @@ def limits_hold_the_layout(pod: Pod, layout_bytes: LayoutBytes) -> Iterator[str]
     if volume is None or limit is None:
         return
     lanes = len(pod.simulators())
-    needed = Decimal(2 * layout_bytes(lanes) if lanes else 0) + ray_checks.object_store(pod)
+    segment = layout_bytes(lanes, pod.num_steps()) if lanes else 0
+    needed = Decimal(2 * segment) + ray_checks.object_store(pod)
     if limit < needed:
         yield (
             f"{pod.path}, volume {volume['name']}: sizeLimit {limit:,} bytes, expected at least "

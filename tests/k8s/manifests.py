@@ -14,6 +14,7 @@ from typing import Any
 Document = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 TREE = ROOT / "k8s"
+DEFAULT_STEPS = 128  # of train_ppo.py and ray_ddp.py
 OLDEST = re.compile(r"^# Oldest Kubernetes: (1\.\d+)", re.MULTILINE)
 QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?\d+))?")
 SUFFIXES = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -29,12 +30,14 @@ class Pod:
         spec: Its PodSpec.
         ray: Of KubeRay, the group that it belongs to; else empty.
         claims: Volumes that a StatefulSet adds.
+        entrypoint: Of a RayJob: what learns is told there.
     """
 
     path: str
     spec: Document
     ray: Document = field(default_factory=dict)
     claims: list[str] = field(default_factory=list)
+    entrypoint: str = ""
 
     @property
     def init(self) -> list[Document]:
@@ -51,6 +54,12 @@ class Pod:
 
     def simulators(self) -> list[Document]:
         return [each for each in [*self.init, *self.main] if each["name"].startswith("sim-")]
+
+    def num_steps(self) -> int:
+        """Steps of a rollout, as what learns is told."""
+        told = " ".join([self.entrypoint, *map(str, self.main[0].get("args", []))])
+        found = re.search(r"--num-steps[= ](\d+)", told)
+        return int(found[1]) if found else DEFAULT_STEPS
 
     def shm_volume(self) -> Document | None:
         """The volume at /dev/shm of the first container that has one."""
@@ -70,17 +79,19 @@ def pods_of(documents: list[Document]) -> Iterator[Pod]:
         if kind == "Pod":
             yield Pod(path, spec)
         elif kind in ("RayCluster", "RayJob"):
-            yield from _ray_pods(path, spec.get("rayClusterSpec", spec))
+            yield from _ray_pods(path, spec)
         elif "template" in spec and kind != "ResourceClaimTemplate":
             claims = [each["metadata"]["name"] for each in spec.get("volumeClaimTemplates", [])]
             yield Pod(path, spec["template"]["spec"], claims=claims)
 
 
-def _ray_pods(path: str, cluster: Document) -> Iterator[Pod]:
+def _ray_pods(path: str, spec: Document) -> Iterator[Pod]:
+    cluster, entrypoint = spec.get("rayClusterSpec", spec), spec.get("entrypoint", "")
     groups = [("head", cluster["headGroupSpec"])]
     groups += [(group["groupName"], group) for group in cluster.get("workerGroupSpecs", [])]
     for name, group in groups:
-        yield Pod(f"{path}, group {name}", group["template"]["spec"], ray=group)
+        pod_spec = group["template"]["spec"]
+        yield Pod(f"{path}, group {name}", pod_spec, ray=group, entrypoint=entrypoint)
 
 
 def quantity(text: Any) -> Decimal | None:

@@ -53,5 +53,5 @@ def layout_of(documents: list[Document]) -> checks.LayoutBytes:
     for document in documents:
         if document["kind"] == "ConfigMap" and "spec.json" in document["data"]:
             spec = EnvSpec.from_json(json.loads(document["data"]["spec.json"]))
-            return Training(spec, SIMULATOR, NUM_SIMS, NUM_STEPS).segment_bytes
-    return lambda num_lanes: 0
+            return lambda lanes, steps: Training(spec, "any", lanes, steps).segment_bytes(lanes)
+    return lambda lanes, steps: 0

@@ -99,6 +99,10 @@ TRAIN: dict[str, tuple[Spoil, str]] = {
         lambda pod: pod.init.extend({**container(pod, "sim-0"), "name": f"sim-{n}"} for n in "45"),
         "expected at least",
     ),
+    "longer rollouts than were computed for": (
+        lambda pod: container(pod, "learner").update(args=["--num-steps=256"]),
+        "expected at least",
+    ),
     "a learner that may not use what it makes": (
         lambda pod: container(pod, "learner")["resources"]["limits"].update(memory="11Mi"),
         "memory limit 11Mi, expected more than",
