@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).resolve().parent
 # The wheel's copy, else that of a checkout.
 FOLDERS = (PACKAGE / "_k8s", PACKAGE.parent / "k8s")
 MIB = 1 << 20
-RAY_MIB = 3072  # of Ray's processes and of what runs in them, in each Pod
+RAY_MIB = 1024  # of Ray's own processes, in each Pod
 OBJECT_STORE_MIB = 512  # of Ray, in each Pod: it stands in /dev/shm, too
 STREAM = ("common/config.yaml", "common/network-policy.yaml", "base/train-job.yaml")
 
@@ -94,10 +94,11 @@ def render(training: Training) -> dict[str, str]:
         if path.relative_to(folder).parts[0] != "templates"
     }
     parts = _Parts(folder / "templates/parts")
+    ray_mib = RAY_MIB + training.learner_mib
     train = _Pod(training, training.num_sims, training.learner_mib).values(parts)
     kinds = {
         "loosely-coupled": _Pod(training, 1, training.learner_mib).values(parts),
-        "ray": _Pod(training, training.num_sims, RAY_MIB, OBJECT_STORE_MIB).values(parts),
+        "ray": _Pod(training, training.num_sims, ray_mib, OBJECT_STORE_MIB).values(parts),
     }
     for path in sorted((folder / "templates").rglob("*.yaml")):
         name = path.relative_to(folder / "templates")
