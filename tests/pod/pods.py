@@ -29,12 +29,13 @@ class Pod:
         folder: For its files.
 
     Attributes:
+        converted: What it runs.
         started: Whether every init container succeeded.
         said: What `podman play kube` printed.
     """
 
     def __init__(self, converted: Converted, folder: Path) -> None:
-        self.name = converted.pod["metadata"]["name"]
+        self.converted, self.name = converted, converted.pod["metadata"]["name"]
         self.environ = settings(folder, converted.shm_bytes)
         converted.make_folders()
         self._manifest = folder / "pod.yaml"
@@ -53,10 +54,12 @@ class Pod:
     def __exit__(self, *exception: object) -> None:
         self._remove()
 
-    def _podman(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def _podman(
+        self, *arguments: str, check: bool = True, timeout_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["podman", *arguments],
-            env=self.environ, capture_output=True, text=True, check=check, timeout=PATIENCE_S,
+            env=self.environ, capture_output=True, text=True, check=check, timeout=timeout_s,
         )  # fmt: skip
 
     def _remove(self) -> None:
@@ -89,14 +92,22 @@ class Pod:
             key: value.split() for key, _, value in (s.partition(":") for s in text.split("\n"))
         }
 
+    def folder(self, volume: str) -> Path:
+        """Return the folder of this machine that stands for a volume."""
+        volumes = self.converted.pod["spec"]["volumes"]
+        return Path(next(v["hostPath"]["path"] for v in volumes if v["name"] == volume))
+
     def logs(self, name: str) -> str:
         """Return what a container has printed so far."""
         printed = self._podman("logs", f"{self.name}-{name}", check=False)
         return printed.stdout + printed.stderr
 
-    def call(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, name: str, *command: str, timeout_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in a container, until it ends."""
-        return self._podman("exec", f"{self.name}-{name}", *command, check=False)
+        words = ("exec", f"{self.name}-{name}", *command)
+        return self._podman(*words, check=False, timeout_s=timeout_s)
 
     def beside(self, image: str, *command: str, user: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a container of its own in this Pod, until it ends."""

@@ -43,7 +43,7 @@ def main() -> int:
         print(f"RESULT tests=0 skipped={reason.replace(' ', '_')}")
         return 0
     begin = time.monotonic()
-    for target in ("simulator", "learner"):
+    for target in ("simulator", "learner", "ray"):
         print(f"{target}: {pod_images.image(target)}", flush=True)
     built_s = time.monotonic() - begin
     good, figures = tests()

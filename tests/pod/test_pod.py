@@ -5,80 +5,38 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from command_line import ENVIRONMENT, PROGRAM
+from pod.conftest import GROUP_ID, LEARNER_ID, NAME, NUM_SIMS, SIMULATOR_ID, SIMULATORS, pod_of
 from pod.pod_images import image, why_not
-from pod.podman_pod import Converted, convert
 from pod.pods import Pod, wait_for
 
-yaml = pytest.importorskip("yaml")
 pytestmark = [
     pytest.mark.podman,
     pytest.mark.slow,
     pytest.mark.timeout(1800),  # the first test may wait for images to be built
     pytest.mark.skipif(bool(why_not()), reason=f"Pods cannot run here: {why_not()}"),
 ]
-NUM_SIMS = 2
-SIMULATORS = [f"sim-{lane}" for lane in range(NUM_SIMS)]
-LEARNER_ID, SIMULATOR_ID, GROUP_ID = "2000", "1000", "3000"
-NAME = "train"  # of the segment, in the manifests' ConfigMap
-Render = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """A function that gives the manifests as kustomize or we render them, with other settings."""
-    folder = tmp_path_factory.mktemp("manifests")
-    command = [*PROGRAM, "k8s", "render", f"--sims={NUM_SIMS}", "--num-steps=32"]
-    command += ["--simulator", "uerl-sim basic --next-learner-s 600", "-o", str(folder)]
-    subprocess.run(command, env=ENVIRONMENT, check=True)
-    if shutil.which("kubectl"):
-        command = ["kubectl", "kustomize", str(folder / "overlays/dev-cpu")]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    else:
-        files = ("common/config.yaml", "common/network-policy.yaml", "base/train-job.yaml")
-        text = "---\n".join((folder / file).read_text() for file in files)
-
-    def render(**config: str) -> list[dict[str, Any]]:
-        documents = list(yaml.safe_load_all(text))
-        for document in documents:
-            if document["kind"] == "ConfigMap" and "UERL_SHM_NAME" in document["data"]:
-                document["data"] |= config
-        return documents
-
-    return render
-
-
-def pod_of(documents: list[dict[str, Any]], label: str, folder: Path) -> Converted:
-    images = {f"uerl-shm/{target}": image(target) for target in ("simulator", "learner")}
-    name = f"uerl-test-{os.getpid()}-{label}"
-    converted = convert(documents, name, images, folder / "volumes")
-    print(f"{name}: what podman does not take over", *converted.notes, sep="\n    ")
-    return converted
 
 
 def steps_of(pod: Pod) -> float:
-    """Return how many env steps a learner's observers have counted, 0 before there are any."""
-    return figure(pod, f'uerl_shm_env_steps_total{{segment="{NAME}"}}')
+    """Return how many env steps a scrape counts, 0 before there is anything to count."""
+    return figure(pod, f'uerl_shm_env_steps_total{{segment="{NAME}"}}') or 0.0
 
 
-def figure(pod: Pod, series: str) -> float:
-    """Return what a scrape of /metrics says of a series; 0 while it says nothing."""
+def figure(pod: Pod, series: str) -> float | None:
+    """Return what a scrape of /metrics says of a series; None while it says nothing."""
     try:
         text = get(pod, "/metrics")
     except OSError:
-        return 0.0
+        return None
     found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    return float(found[1]) if found else None
 
 
 def get(pod: Pod, path: str) -> str:
@@ -88,13 +46,12 @@ def get(pod: Pod, path: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def training(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+def training(rendered: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     """A Pod whose learner trains, and does not come to an end."""
     folder = tmp_path_factory.mktemp("training")
     converted = pod_of(rendered(TOTAL_STEPS="100000000"), "training", folder)
     with Pod(converted, folder) as pod:
         assert pod.started, pod.said
-        pod.probes = converted.probes
         wait_for("the learner steps", lambda: steps_of(pod) > 0)
         yield pod
 
@@ -142,17 +99,17 @@ def test_top_sees_the_training_from_a_container_of_its_own(training, record_prop
 
 def test_probes_of_the_manifest_answer_well(training):
     for name in SIMULATORS:
-        command = training.probes[name]["livenessProbe"]["exec"]["command"]
+        command = training.converted.probes[name]["livenessProbe"]["exec"]["command"]
         probed = training.call(name, *command)
         assert probed.returncode == 0 and "healthy" in probed.stdout, probed
-    path = training.probes["learner"]["livenessProbe"]["httpGet"]["path"]
+    path = training.converted.probes["learner"]["livenessProbe"]["httpGet"]["path"]
     assert get(training, path)
 
 
 def test_a_simulator_that_is_killed_from_the_host_comes_back_and_training_goes_on(
     training, record_property
 ):
-    restarts = f'uerl_shm_lane_restarts_total{{segment="{NAME}",lane="0"}}'
+    restarts = f'uerl_shm_lane_restarts_total{{lane="0",segment="{NAME}"}}'
     assert figure(training, restarts) == 0
     killed = training.kill("sim-0")
     wait_for("another process", lambda: training.pid("sim-0") not in (0, killed))
@@ -172,14 +129,14 @@ def test_a_learner_that_is_killed_goes_on_from_its_checkpoint_with_the_same_simu
     killed = training.kill("learner")
     wait_for("another process", lambda: training.pid("learner") not in (0, killed))
     learners = f'uerl_shm_learners_total{{segment="{NAME}"}}'
-    wait_for("metrics see another learner", lambda: figure(training, learners) >= 2)
+    wait_for("metrics see another learner", lambda: figure(training, learners) == 2)
     wait_for("it steps", lambda: steps_of(training) > 0)
     assert [training.pid(name) for name in SIMULATORS] == simulators
     record_property("learner_restarts", training.container("learner")["RestartCount"])
 
 
 def test_a_learner_that_is_told_to_end_leaves_a_checkpoint(training):
-    checkpoint = Path(training.folder("runs")) / "checkpoint.pt"
+    checkpoint = training.folder("runs") / "checkpoint.pt"
     before = checkpoint.stat().st_mtime_ns
     os.kill(training.pid("learner"), signal.SIGTERM)
     wait_for("a new checkpoint", lambda: checkpoint.stat().st_mtime_ns > before)
