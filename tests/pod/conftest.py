@@ -33,7 +33,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Render:
     """A function that gives the manifests of a folder, with other values in their ConfigMap."""
     folder = tmp_path_factory.mktemp("manifests")
     command = [*PROGRAM, "k8s", "render", f"--sims={NUM_SIMS}", "--pods=1", "--num-steps=32"]
-    command += ["--simulator", "uerl-sim basic --next-learner-s 600", "-o", str(folder)]
+    command += [
+        "--simulator",
+        "uerl-sim basic --wait-us 3000 --next-learner-s 600",
+        "-o",
+        str(folder),
+    ]
     subprocess.run(command, env=ENVIRONMENT, check=True)
 
     def render(path: str = "overlays/dev-cpu", **config: str) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ def tests() -> tuple[bool, dict[str, str]]:
     """Run the tests; return whether all passed, and what they measured."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", *sys.argv[1:]]
+        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        options += ["-o", "junit_family=xunit1", *sys.argv[1:]]
         command = [sys.executable, "-m", "pytest", str(HERE), *options]
         done = subprocess.run(command, cwd=HERE.parents[1], check=False)
         suite = next(ElementTree.parse(report).iter("testsuite"))

@@ -153,9 +153,10 @@ def test_a_training_comes_to_its_end(rendered, tmp_path, record_property):
         result = re.search(r"^RESULT (.*)$", pod.logs("learner"), re.MULTILINE)
         assert state["ExitCode"] == 0 and result is not None, pod.logs("learner")
     found = dict(pair.split("=") for pair in result[1].split())
-    assert int(found["agent_steps"]) == 8192
-    record_property("ppo_steps", found["agent_steps"])
-    record_property("mean_return", found["mean_return"])
+    assert int(found["env_steps"]) == 8192
+    assert float(found["mean_return"]) > float(found["random_return"])
+    for name in ("env_steps", "mean_return", "random_return"):
+        record_property(f"ppo_{name}", found[name])
 
 
 def test_a_segment_of_mode_0600_is_refused_by_another_user_with_the_remedy(rendered, tmp_path):
