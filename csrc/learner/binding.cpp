@@ -207,8 +207,10 @@ py::dict lane_as_dict(Observer& self, uint32_t lane) {
                     "generation"_a = results.generation, "commands"_a = commands.write_index,
                     "commands_read"_a = results.read_index, "results"_a = results.write_index,
                     "results_read"_a = commands.read_index, "fence"_a = commands.fence,
-                    "late"_a = commands.late, "slot"_a = commands.slot, "steps"_a = results.steps,
-                    "alive"_a = results.alive, "progress"_a = results.progress,
+                    "late"_a = commands.late, "num_late"_a = commands.num_late,
+                    "num_lost"_a = commands.num_lost, "slot"_a = commands.slot,
+                    "steps"_a = results.steps, "alive"_a = results.alive,
+                    "progress"_a = results.progress,
                     "wait_s"_a = static_cast<double>(results.wait_ns) * 1e-9);
 }
 
@@ -224,7 +226,10 @@ py::dict header_as_dict(Observer& self) {
                     "closed"_a = now.closed != 0, "slot"_a = now.slot, "progress"_a = now.progress,
                     "steps"_a = now.steps, "batches"_a = now.batches,
                     "wait_s"_a = static_cast<double>(now.wait_ns) * 1e-9,
-                    "copied_batches"_a = now.copied_batches);
+                    "copied_batches"_a = now.copied_batches, "gathered_rows"_a = now.gathered_rows,
+                    "copied_rows"_a = now.copied_rows, "superseded"_a = now.superseded,
+                    "discarded"_a = now.discarded, "violations"_a = now.violations,
+                    "dropped_messages"_a = now.dropped_messages, "held_slots"_a = now.held_slots);
 }
 
 py::object observed_rows(Observer& self, uint32_t index, uint32_t slot, uint32_t row,

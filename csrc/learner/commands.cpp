@@ -108,6 +108,7 @@ void Learner::command(uint32_t index, uint32_t slot, uint32_t action_slot) {
 void Learner::broadcast(const std::vector<uint32_t>& lanes) {
     store_relaxed_u32(&header_->command_epoch, header_->command_epoch + 1);
     store_relaxed_u64(&header_->progress, header_->progress + 1);
+    publish_stats();
     // [L] Publish before the look for sleepers; a simulator announces its sleep before its last
     // look at the ring. Pairs with [S] in the simulator.
     fence_seq_cst();

@@ -257,7 +257,29 @@ void Learner::count_delivery(uint64_t rows, bool whole, uint32_t slot) {
     if (whole) store_relaxed_u32(&header_->slot, slot);
     store_relaxed_u64(&header_->steps, stats.steps);
     store_relaxed_u64(&header_->batches, stats.batches);
+    publish_stats();
+}
+
+// For observers. Steps and batches go up with deliveries only, what was waited when a wait ends.
+void Learner::publish_stats() {
     store_relaxed_u64(&header_->copied_batches, stats.copied_batches);
+    store_relaxed_u64(&header_->gathered_rows, stats.gathered_rows);
+    store_relaxed_u64(&header_->copied_rows, stats.copied_rows);
+    store_relaxed_u64(&header_->superseded, stats.superseded);
+    store_relaxed_u64(&header_->discarded, stats.discarded);
+    store_relaxed_u64(&header_->violations, stats.violations);
+    store_relaxed_u64(&header_->dropped_messages, stats.dropped_messages);
+    store_relaxed_u32(&header_->held_slots, memory_->slots.num_held());
+}
+
+void Learner::count_late(uint32_t lane) {
+    stats.late++;
+    store_relaxed_u32(&uerl_segment_commands(&segment(), lane)->num_late, ++lanes_[lane].num_late);
+}
+
+void Learner::count_lost(uint32_t lane) {
+    stats.lost++;
+    store_relaxed_u32(&uerl_segment_commands(&segment(), lane)->num_lost, ++lanes_[lane].num_lost);
 }
 
 // Waiting -----------------------------------------------------------------------------------------
@@ -345,7 +367,7 @@ void Learner::check_lost() {
     }
     num_ready();
     if (lost.empty()) return;
-    stats.lost += lost.size();
+    for (const uint32_t lane : lost) count_lost(lane);
     throw Error(
         UERL_E_CLOSED,
         "simulator of lane " + list_lanes(lost) + " is gone, expected a result of its command",

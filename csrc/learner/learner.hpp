@@ -113,6 +113,8 @@ struct Lane {
     bool barred = false;       // masked until its lock is free: what it writes is not believed
     uint32_t result_slot = 0;  // where the rows stand that are ready
     uint32_t violations = 0;   // impossible values, in this generation
+    uint32_t num_late = 0;     // times it missed the deadline
+    uint32_t num_lost = 0;     // times its simulator was found dead
     uint64_t alive = 0;        // of its simulator's watch, when last looked at
     int64_t moved_ns = 0;      // when that had changed
     int64_t sent_ns = 0;       // when the last command was sent
@@ -230,6 +232,7 @@ class Learner {
         return was_reset_[env] ? 0 : elapsed_[env] + (filled_[env] ? 0 : 1);
     }
     void count_delivery(uint64_t rows, bool whole, uint32_t slot);
+    void publish_stats();
 
     // Slots for a rollout of num_steps steps: the first slot of a free block whose first holds the
     // current batch (copied there if need be), or UINT32_MAX when there is none.
@@ -249,6 +252,8 @@ class Learner {
 
   private:
     bool poll(uint32_t lane);
+    void count_late(uint32_t lane);
+    void count_lost(uint32_t lane);
     void check_corrupt() const;
     void check_lost();
     void note_look();

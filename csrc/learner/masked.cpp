@@ -42,7 +42,10 @@ void Learner::mask(uint32_t index, Change change, const std::string& text) {
     const bool in_place =
         lane.slot == lane.target || (lane.outstanding == 2 && lane.slot == lane.overtaken);
     const uint64_t committed = lane.sequence - lane.outstanding;
-    (change == Change::late ? stats.late : stats.lost)++;
+    if (change == Change::late)
+        count_late(index);
+    else
+        count_lost(index);
     outstanding_.erase(std::remove(outstanding_.begin(), outstanding_.end(), index),
                        outstanding_.end());
     if (!may_write) drop_outstanding(lane);
@@ -298,7 +301,7 @@ void Learner::look_for_returns() {
                 continue;
             }
             drop_outstanding(lane);
-            stats.lost += !lane.barred;  // else it was counted when it was barred
+            if (!lane.barred) count_lost(index);  // else it was counted when it was barred
             const char* before = lane.barred ? "wrote impossible values" : "was late";
             lane.barred = false;
             events_.push_back(

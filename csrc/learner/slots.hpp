@@ -25,6 +25,7 @@ class SlotTable {
     uint32_t num_slots() const { return static_cast<uint32_t>(whole_.size()); }
 
     void hold(uint32_t slot, uint32_t first_lane, uint32_t num_lanes) {
+        num_held_ += !held(slot);
         if (num_lanes == num_lanes_) {
             whole_[slot]++;
             return;
@@ -38,11 +39,12 @@ class SlotTable {
         released_at_[slot] = ++clock_;
         if (num_lanes == num_lanes_) {
             whole_[slot]--;
-            return;
+        } else {
+            partial_[slot]--;
+            for (uint32_t lane = first_lane; lane < first_lane + num_lanes; lane++)
+                of_lane_[index(slot, lane)]--;
         }
-        partial_[slot]--;
-        for (uint32_t lane = first_lane; lane < first_lane + num_lanes; lane++)
-            of_lane_[index(slot, lane)]--;
+        num_held_ -= !held(slot);
     }
 
     // Is any row of the slot held?
@@ -55,11 +57,7 @@ class SlotTable {
     // The greater, the more recently was the slot freed: its memory is still in the cache.
     uint64_t released_at(uint32_t slot) const { return released_at_[slot]; }
 
-    uint32_t num_held() const {
-        uint32_t count = 0;
-        for (uint32_t slot = 0; slot < num_slots(); slot++) count += held(slot);
-        return count;
-    }
+    uint32_t num_held() const { return num_held_; }
 
   private:
     size_t index(uint32_t slot, uint32_t lane) const {
@@ -72,6 +70,7 @@ class SlotTable {
     std::vector<uint32_t> of_lane_;  // of these, how many cover a lane
     std::vector<uint64_t> released_at_;
     uint64_t clock_;
+    uint32_t num_held_ = 0;
 };
 
 }  // namespace uerl

@@ -92,47 +92,94 @@ def serve_program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list
         process.communicate()
 
 
+#: Counters of `stats()` that a scrape has under another name; the others have theirs.
+NAMES = {
+    "wait_s": "learner_wait_seconds",
+    "superseded": "superseded_results",
+    "discarded": "discarded_results",
+    "late": "lane_late",
+    "lost": "lane_lost",
+}
+
+
+def assert_same(found: dict[tuple, float], stats: dict, name: str) -> None:
+    """Every number of `stats()` is in the scrape; of lanes it is the sum.
+
+    Which slots are held changes between batches, too: that is compared where it is at rest.
+    """
+    for key, value in stats.items():
+        if key == "held_slots":
+            continue
+        metric = f"uerl_shm_{NAMES.get(key, key)}"
+        shown = {which: v for which, v in found.items() if which[0] in (metric, f"{metric}_total")}
+        assert {which[1] for which in shown} == {name}, key
+        assert sum(shown.values()) == pytest.approx(value), key
+
+
 def test_figures_are_those_of_the_env(name):
     with (
-        closing(uerl_shm.VecEnv("uerl-sim basic", num_envs=3, name=name)) as env,
+        closing(uerl_shm.VecEnv("uerl-sim basic", num_envs=3, slots=4, name=name)) as env,
         serving(name) as server,
     ):
-        env.reset(seed=0)
-        for _ in range(20):
-            env.step(env.action_space.sample())
+        held = [env.reset(seed=0)[0]]
+        with pytest.warns(RuntimeWarning, match="no slot is free"):
+            held += [env.step(env.action_space.sample())[0] for _ in range(20)]
+        env.send(env.action_space.sample())
         found, stats = scrape(server), env.stats()
-    assert found["uerl_shm_up", name] == 1
-    assert found["uerl_shm_steps_total", name] == stats["steps"] == 60
-    assert found["uerl_shm_env_steps_total", name] == 60
-    assert found["uerl_shm_batches_total", name] == stats["batches"] == 20
-    assert found["uerl_shm_copied_batches_total", name] == stats["copied_batches"]
-    assert found["uerl_shm_learner_wait_seconds_total", name] == pytest.approx(stats["wait_s"])
-    assert found["uerl_shm_segment_bytes", name] == stats["segment_bytes"]
+        env.recv()
+    assert_same(found, stats, name)
+    assert stats["copied_batches"] > 0
+    num_held = len(held) - stats["copied_batches"]
+    assert found["uerl_shm_held_slots", name] == stats["held_slots"] == num_held
+    assert found["uerl_shm_steps_total", name] == found["uerl_shm_env_steps_total", name] == 60
+    assert found["uerl_shm_batches_total", name] == 20
     assert found["uerl_shm_rows", name] == found["uerl_shm_simulators", name] == 3
     for lane in "012":
         assert found["uerl_shm_lane_up", name, lane] == 1
-        assert found["uerl_shm_lane_results_total", name, lane] == 21  # with the reset
 
 
-def test_lost_simulator_shows_as_a_lane_that_is_down_and_then_as_a_restart(name):
+@pytest.mark.parametrize("on_death", ["mask", "restart"])
+def test_lost_simulator_is_a_lane_that_is_down_until_another_one_takes_it(name, on_death):
+    num_restarts = int(on_death == "restart")
     with (
-        closing(
-            uerl_shm.VecEnv("uerl-sim basic", num_envs=2, name=name, on_death="restart")
-        ) as env,
+        closing(uerl_shm.VecEnv("uerl-sim basic", num_envs=2, name=name, on_death=on_death)) as env,
         serving(name) as server,
     ):
         env.reset(seed=0)
         os.kill(env._simulators.launcher.pid(1), signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        seen_down = False
-        while env.stats()["lost"] == 0 or not scrape(server)["uerl_shm_lane_up", name, "1"]:
+        deadline, found = time.monotonic() + 30, scrape(server)
+        while env.stats()["lost"] == 0 or found["uerl_shm_lane_up", name, "1"] < num_restarts:
             env.step(env.action_space.sample())
-            seen_down |= scrape(server)["uerl_shm_lane_up", name, "1"] == 0
+            found = scrape(server)
             assert time.monotonic() < deadline
+        assert_same(found, env.stats(), name)
+    expected = {"up": num_restarts, "lost_total": 1, "restarts_total": num_restarts}
+    for what, value in {**expected, "late_total": 0}.items():
+        assert found[f"uerl_shm_lane_{what}", name, "1"] == value
+    for what, value in {"up": 1, "lost_total": 0, "restarts_total": 0, "late_total": 0}.items():
+        assert found[f"uerl_shm_lane_{what}", name, "0"] == value
+
+
+def test_late_simulator_is_counted_where_it_is(name):
+    with (
+        closing(
+            uerl_shm.VecEnv(
+                "uerl-sim basic", num_envs=2, name=name, step_deadline_s=0.2, kill_after_s=60.0
+            )
+        ) as env,
+        serving(name) as server,
+    ):
+        env.reset(seed=0)
+        pid = env._simulators.launcher.pid(0)
+        os.kill(pid, signal.SIGSTOP)
+        env.step(env.action_space.sample())
         found = scrape(server)
-    assert seen_down
-    assert found["uerl_shm_lane_restarts_total", name, "1"] == 1
-    assert found["uerl_shm_lane_restarts_total", name, "0"] == 0
+        assert_same(found, env.stats(), name)
+        os.kill(pid, signal.SIGCONT)
+    assert found["uerl_shm_lane_late_total", name, "0"] == 1
+    assert found["uerl_shm_lane_late_total", name, "1"] == 0
+    assert found["uerl_shm_lane_is_late", name, "0"] == 1
+    assert found["uerl_shm_lane_up", name, "0"] == 1
 
 
 def test_times_add_up_to_the_time_that_was_watched(name, monkeypatch):

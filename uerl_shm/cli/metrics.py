@@ -35,6 +35,13 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "sent_batches": (_C, "Batches of commands sent: the learner's progress.", _SEGMENT),
     "batches": (_C, "Batches delivered.", _SEGMENT),
     "copied_batches": (_C, "Batches that were copied, as no slot was free.", _SEGMENT),
+    "gathered_rows": (_C, "Rows copied because they stood in several runs or slots.", _SEGMENT),
+    "copied_rows": (_C, "Rows copied from slot to slot.", _SEGMENT),
+    "superseded_results": (_C, "Results dropped because a reset overtook them.", _SEGMENT),
+    "discarded_results": (_C, "Results of late or lost simulators dropped.", _SEGMENT),
+    "violations": (_C, "Impossible values that simulators wrote.", _SEGMENT),
+    "dropped_messages": (_C, "Messages of simulators that nobody fetched.", _SEGMENT),
+    "held_slots": (_G, "Slots that batches held when one was last sent or delivered.", _SEGMENT),
     "learner_wait_seconds": (_C, "Time the learner stood still, waiting for results.", _SEGMENT),
     "time_seconds": (
         *(_C, "Where the time goes, as `uerl-shm top` says it.", (*_SEGMENT, "part")),
@@ -45,6 +52,8 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "lanes": (_G, "Lanes of the segment, one for each simulator.", _SEGMENT),
     "simulators": (_G, "Lanes that a living simulator holds.", _SEGMENT),
     "lane_up": (_G, "Whether a living simulator holds the lane.", _LANE),
+    "lane_late": (_C, "How often a simulator of the lane missed the deadline.", _LANE),
+    "lane_lost": (_C, "How often one was found dead.", _LANE),
     "lane_restarts": (_C, "How often another simulator took the lane.", _LANE),
     "lane_results": (_C, "Results of the simulator that holds the lane.", _LANE),
     "lane_wait_seconds": (_C, "Time that simulator waited for commands.", _LANE),
@@ -52,7 +61,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         *(_C, "Where the lane's time goes, as `uerl-shm top` says it.", (*_LANE, "part")),
     ),
     "lane_pending_seconds": (_G, "How long the same command has been pending.", _LANE),
-    "lane_is_late": (_G, "Whether the lane's simulator missed the deadline.", _LANE),
+    "lane_is_late": (_G, "Whether the lane's simulator is past the deadline.", _LANE),
     "left_out_segments": (_G, "Segments beyond those that are followed.", ()),
     "dev_shm_size_bytes": (_G, "Size of /dev/shm.", ()),
     "dev_shm_free_bytes": (_G, "What of it is free.", ()),
@@ -64,12 +73,25 @@ _OF_HEADER = {
     "sent_batches": "progress",
     "batches": "batches",
     "copied_batches": "copied_batches",
+    "gathered_rows": "gathered_rows",
+    "copied_rows": "copied_rows",
+    "superseded_results": "superseded",
+    "discarded_results": "discarded",
+    "violations": "violations",
+    "dropped_messages": "dropped_messages",
+    "held_slots": "held_slots",
     "learner_wait_seconds": "wait_s",
     "segment_bytes": "segment_bytes",
     "slots": "num_slots",
     "lanes": "num_lanes",
 }
-_OF_LANE = {"lane_up": "locked", "lane_results": "steps", "lane_wait_seconds": "wait_s"}
+_OF_LANE = {
+    "lane_up": "locked",
+    "lane_late": "num_late",
+    "lane_lost": "num_lost",
+    "lane_results": "steps",
+    "lane_wait_seconds": "wait_s",
+}
 
 
 class SegmentCollector:

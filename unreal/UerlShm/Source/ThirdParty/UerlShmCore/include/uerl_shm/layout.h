@@ -177,7 +177,14 @@ struct uerl_header {
     uint64_t batches;  /* batches delivered */
     uint64_t wait_ns;  /* time the learner stood still */
     uint64_t copied_batches;
-    uint8_t reserved_learner[192];
+    uint64_t gathered_rows;    /* rows copied because they stood in several runs or slots */
+    uint64_t copied_rows;      /* rows copied from slot to slot */
+    uint64_t superseded;       /* results dropped because a reset overtook them */
+    uint64_t discarded;        /* results of late or lost simulators dropped */
+    uint64_t violations;       /* impossible values found in the segment */
+    uint64_t dropped_messages; /* messages of simulators that nobody fetched */
+    uint32_t held_slots;       /* slots that batches hold, when a batch was sent or delivered */
+    uint8_t reserved_learner[140];
 
     /* Hints. Any simulator adds to them; garbage here costs at most one bounded wait. */
     uint32_t finished_count; /* futex word: + 1 with every result; the learner sleeps on it */
@@ -233,7 +240,8 @@ struct uerl_lane_commands {
     uint32_t message_count; /* messages to the simulator so far */
     uint32_t slot;          /* slot of the lane's last delivered rows; num_slots: none */
     uint32_t late;          /* a simulator of this generation missed the deadline; 0: nobody */
-    uint32_t reserved_words[2];
+    uint32_t num_late;      /* how often a simulator of this lane missed the deadline */
+    uint32_t num_lost;      /* how often one was found dead */
     struct uerl_command commands[UERL_RING_CAPACITY]; /* command i is at i % capacity */
     uint8_t reserved[96];
 };
