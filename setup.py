@@ -59,8 +59,9 @@ class BuildNative(build_ext):
         parts = {"bin": [built / name for name in EXECUTABLES], "lib": [built / "libuerl_shm.a"]}
         parts["include/uerl_shm"] = list(Path("csrc/include/uerl_shm").glob("*.h"))
         parts["_examples"] = [] if self.inplace else list(Path("examples").glob("*.py"))
-        for file in [] if self.inplace else Path("k8s").rglob("*.yaml"):
-            parts.setdefault(f"_{file.parent}", []).append(file)
+        for file in [] if self.inplace else Path("k8s").rglob("*.*"):
+            if file.suffix in (".yaml", ".json"):
+                parts.setdefault(f"_{file.parent}", []).append(file)
         for folder, files in parts.items():
             for file in files:
                 target = Path("." if self.inplace else self.build_lib, "uerl_shm", folder)

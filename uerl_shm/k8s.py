@@ -21,6 +21,7 @@ from uerl_shm.vec_making import Rows, layout_of
 PACKAGE = Path(__file__).resolve().parent
 # The wheel's copy, else that of a checkout.
 FOLDERS = (PACKAGE / "_k8s", PACKAGE.parent / "k8s")
+SUFFIXES = (".yaml", ".json")  # a dashboard is JSON
 MIB = 1 << 20
 RAY_MIB = 1024  # of Ray's own processes, in each Pod
 OBJECT_STORE_MIB = 512  # of Ray, in each Pod: it stands in /dev/shm, too
@@ -90,8 +91,8 @@ def render(training: Training) -> dict[str, str]:
     folder = templates()
     files = {
         path.relative_to(folder).as_posix(): path.read_text()
-        for path in sorted(folder.rglob("*.yaml"))
-        if path.relative_to(folder).parts[0] != "templates"
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in SUFFIXES and path.relative_to(folder).parts[0] != "templates"
     }
     parts = _Parts(folder / "templates/parts")
     ray_mib = RAY_MIB + training.learner_mib

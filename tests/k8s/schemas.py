@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from k8s.manifests import Document, pods_of
 
 #: Kinds of operators: their schemas are not Kubernetes's; their Pods are examined as Pods.
-CUSTOM = ("ray.io/",)
+CUSTOM = ("ray.io/", "monitoring.coreos.com/")
 
 
 def versions(oldest: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,7 @@ pytestmark = pytest.mark.skipif(not has_kubectl(), reason="kubectl is not instal
 def tree(tmp_path_factory) -> Path:
     """The repository's tree with passwords, which it has none of."""
     copied = tmp_path_factory.mktemp("tree")
-    for path in TREE.rglob("*.yaml"):
-        target = copied / path.relative_to(TREE)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(path.read_text())
+    shutil.copytree(TREE, copied, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.env"))
     make_credentials(copied / "storage")
     return copied
 

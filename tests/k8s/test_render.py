@@ -32,8 +32,8 @@ def test_the_repositorys_tree_is_what_render_writes(training):
     files = render(training)
     found = {
         path.relative_to(TREE).as_posix(): path.read_text()
-        for path in TREE.rglob("*.yaml")
-        if "templates" not in path.parts
+        for path in TREE.rglob("*")
+        if path.suffix in (".yaml", ".json") and "templates" not in path.parts
     }
     assert sorted(files) == sorted(found)
     for name, text in files.items():
