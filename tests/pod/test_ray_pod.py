@@ -26,7 +26,7 @@ WITHOUT_TOKEN = {"name": "RAY_AUTH_MODE", "value": "disabled"}
 
 
 def test_the_entrypoint_of_a_ray_job_trains_in_its_worker(rendered, tmp_path, record_property):
-    documents = rendered("ray/job")
+    documents = rendered("ray/job", ITERATIONS="3")
     converted = pod_of(documents, "ray", tmp_path, "ray")
     worker = converted.pod["spec"]["containers"][-1]
     assert (worker["name"], worker.get("command")) == ("ray-worker", None)
@@ -35,7 +35,7 @@ def test_the_entrypoint_of_a_ray_job_trains_in_its_worker(rendered, tmp_path, re
     with Pod(converted, tmp_path) as pod:
         assert pod.started, pod.said
         wait_for("Ray runs", lambda: pod.call("ray-worker", "ray", "status").returncode == 0)
-        trained = pod.call("ray-worker", "sh", "-c", f"{entrypoint} --iterations 3", timeout_s=600)
+        trained = pod.call("ray-worker", "sh", "-c", entrypoint, timeout_s=600)
         assert trained.returncode == 0, trained.stdout + trained.stderr
         assert [pod.container(name)["RestartCount"] for name in SIMULATORS] == [0] * NUM_SIMS
     result = re.search(r"^RESULT (.*)$", trained.stdout, re.MULTILINE)
