@@ -69,7 +69,7 @@ class Converted:
         """Make the folders that stand for volumes, which all users may write to."""
         for volume in self.pod["spec"]["volumes"]:
             path = Path(volume["hostPath"]["path"])
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o1777)
         for path, text in self.files.items():
             path.write_text(text)
@@ -218,19 +218,30 @@ class _Conversion:
             made[key] = self.expanded(made[key], made["env"], f"{where}.{key}")
         made["image"] = self.image(given["image"], where)
         made["imagePullPolicy"] = "Never"
+        if given.get("imagePullPolicy", "Never") != "Never":
+            self.change(f"{where}.imagePullPolicy", "Never, the images are here")
         made["securityContext"] = self.security(given.get("securityContext", {}), where)
-        mounts = given.get("volumeMounts", [])
-        made["volumeMounts"] = [mount for mount in mounts if mount["name"] != self.shm_volume]
+        made["volumeMounts"] = list(self.mounts(given, where))
         resources = self.kept(given.get("resources", {}), ("limits",), f"{where}.resources")
         limits = self.kept(resources.get("limits", {}), LIMITS, f"{where}.resources.limits")
         made["resources"] = {"limits": limits}
         return made
 
+    def mounts(self, given: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+        mounts = given.get("volumeMounts", [])
+        if all(mount["name"] != self.shm_volume for mount in mounts):
+            self.change(where, f"it shares the Pod's {SHM}, which it would not with a kubelet")
+        yield from (mount for mount in mounts if mount["name"] != self.shm_volume)
+
     def environment(self, given: dict[str, Any], where: str) -> list[dict[str, Any]]:
         """Return a container's variables; of two of a name, the later one counts."""
         found = []
         for source in given.get("envFrom", []):
-            name = source["configMapRef"]["name"]
+            name = source.get("configMapRef", {}).get("name")
+            if name not in self.config_maps:
+                raise ConversionError(
+                    f"{where}.envFrom has {source}, expected one of the manifests' ConfigMaps"
+                )
             self.change(f"{where}.envFrom.{name}", "written out")
             found += [{"name": k, "value": v} for k, v in self.config_maps[name].items()]
         return found + given.get("env", [])
@@ -248,7 +259,7 @@ class _Conversion:
         return made
 
     def image(self, image: str, where: str) -> str:
-        known = image.partition("@")[0].rpartition(":")[0] or image
+        known = re.sub(r"(:[^/]*)?(@.*)?$", "", image)  # without tag and digest
         if known not in self.images:
             raise ConversionError(
                 f"image {image} of {where} is unknown here, expected one of "

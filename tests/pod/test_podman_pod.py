@@ -81,6 +81,23 @@ def test_a_config_map_is_a_folder_of_files(tmp_path):
     assert (tmp_path / "config").stat().st_mode & 0o7777 == 0o1777
 
 
+def test_a_container_without_the_pods_shm_is_named_because_podman_gives_it_that():
+    made = converted(job(containers=[container("learner", volumeMounts=[])]))
+    assert [note for note in made.notes if "would not with a kubelet" in note] == [
+        "Job.spec.template.spec.learner changed: it shares the Pod's /dev/shm, which it would not "
+        "with a kubelet"
+    ]
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["uerl-shm/learner", "uerl-shm/learner:1.2", "uerl-shm/learner:1@sha256:0"],
+)
+def test_tags_and_digests_of_images_do_not_count(image):
+    spec = converted(job(containers=[container("learner", image)])).pod["spec"]
+    assert spec["containers"][-1]["image"] == "localhost/l"
+
+
 def test_fs_group_becomes_a_supplementary_group():
     made = converted(job(securityContext={"fsGroup": 3000, "runAsNonRoot": True}))
     context = made.pod["spec"]["securityContext"]
@@ -138,6 +155,12 @@ def test_what_stands_beside_the_pod_of_a_ray_cluster_is_named():
 def test_an_image_that_is_not_here_is_an_error_that_says_what_to_add():
     with pytest.raises(ConversionError, match="add --image uerl-shm/game=NAME"):
         converted(job(containers=[container("learner", "uerl-shm/game:1")]))
+
+
+def test_variables_from_elsewhere_than_the_manifests_are_refused():
+    secret = [{"secretRef": {"name": "token"}}]
+    with pytest.raises(ConversionError, match="expected one of the manifests' ConfigMaps"):
+        converted(job(containers=[container("learner", envFrom=secret)]))
 
 
 def test_manifests_without_a_pod_are_refused():
