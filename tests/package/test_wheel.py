@@ -114,5 +114,6 @@ def test_wheel_alone_renders_manifests(python, tmp_path):
     count, num_files = run(
         python, "render.py", ROOT / "tests/k8s/apples.json", cwd=tmp_path
     ).split()
-    manifests = [path for path in (ROOT / "k8s").rglob("*.yaml") if "templates" not in path.parts]
+    files = [path for path in (ROOT / "k8s").rglob("*.*") if path.suffix in (".yaml", ".json")]
+    manifests = [path for path in files if "templates" not in path.parts]
     assert (int(count), int(num_files)) == (3, len(manifests))
