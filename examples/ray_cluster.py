@@ -12,7 +12,8 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-ROLLOUT_SPACE = "rollout_space"  # of each node with simulators: 1
+from uerl_shm.ray import ROLLOUT_SPACE
+
 STORE_BYTES = 100 << 20  # of each simulated node, for objects of Ray
 
 

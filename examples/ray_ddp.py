@@ -84,7 +84,7 @@ def picks(valid: torch.Tensor, num_minibatches: int) -> Iterator[tuple[Any, floa
 
 
 class Rank(train_ppo.Run):
-    """A `train_ppo.Run` that shares its policy with those of other Pods, and leaves logs to Ray."""
+    """A `train_ppo.Run` that shares its policy with other Pods; files and logs are Ray's."""
 
     def __init__(self, args: train_ppo.Args, env: Any) -> None:
         self.args, self.env = args, env
@@ -94,7 +94,7 @@ class Rank(train_ppo.Run):
         self.env_steps, self.iteration = 0, 0
         self.history: list[tuple[int, float]] = []
         self.running = torch.zeros(env.num_envs)
-        self.spent = dict.fromkeys(("policy", "step", "learning"), 0.0)
+        self.spent = dict.fromkeys(("policy", "step"), 0.0)
         self.clock = time.perf_counter()
 
     def iterate(self) -> dict[str, Any]:

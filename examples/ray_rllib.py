@@ -24,6 +24,7 @@ import train_rllib
 from ray.rllib.algorithms.ppo import PPOConfig
 
 from uerl_shm.integrations.rllib import RLlibVecEnv
+from uerl_shm.ray import ROLLOUT_SPACE
 
 EVAL_SEED, EVAL_EPISODES = 1_000_000, 50  # no world was trained from a seed this high
 LEAST = 2.0  # times the return of random actions
@@ -60,7 +61,7 @@ def config_of(args: argparse.Namespace) -> PPOConfig:
             num_env_runners=args.num_env_runners,
             num_envs_per_env_runner=args.num_envs,
             num_cpus_per_env_runner=args.cpus,
-            custom_resources_per_env_runner={ray_cluster.ROLLOUT_SPACE: 1},
+            custom_resources_per_env_runner={ROLLOUT_SPACE: 1},
         )
         .fault_tolerance(
             restart_failed_env_runners=True,  # Ray starts them again, also on another node

@@ -41,6 +41,7 @@ from support.bundled import UERL_SIM
 from support.sidecars import Sidecars
 from uerl_shm.integrations.rllib import RLlibVecEnv
 from uerl_shm.launcher import describe
+from uerl_shm.ray import ROLLOUT_SPACE
 
 NUM_NODES, NUM_ENVS = 2, 2  # two simulators on each node: the whole fits on two cores
 CPUS = 0.5
@@ -62,9 +63,7 @@ def episodes() -> Figures:
 
 def sampled(env: type[RLlibVecEnv]) -> tuple[int, int]:
     """Return how many observations the episodes of both env runners hold, and how many wrong."""
-    runner = ray.remote(num_cpus=CPUS, resources={ray_cluster.ROLLOUT_SPACE: 1})(
-        SingleAgentEnvRunner
-    )
+    runner = ray.remote(num_cpus=CPUS, resources={ROLLOUT_SPACE: 1})(SingleAgentEnvRunner)
     config = aliasing.config_of(env, NUM_ENVS)
     runners = [runner.remote(config=config) for _ in range(NUM_NODES)]
     samples = ray.get(
