@@ -198,8 +198,9 @@ class Log(ray.train.UserCallback):
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines that a `Log` has written so far."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Return the lines that a `Log` has written so far; one that is being written is left out."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 @contextmanager

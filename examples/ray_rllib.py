@@ -71,7 +71,10 @@ def config_of(args: argparse.Namespace) -> PPOConfig:
 
 
 def train(algorithm: Any, args: argparse.Namespace, watch: Callable[[Told], None]) -> Told:
-    """Train until the steps are done and all env runners are there; return what was told last."""
+    """Train until the steps are done; return what was told last.
+
+    An env runner that was lost shortly before is waited for, for as many steps at most.
+    """
     begin = time.perf_counter()
     group = algorithm.env_runner_group
     while True:
@@ -85,7 +88,8 @@ def train(algorithm: Any, args: argparse.Namespace, watch: Callable[[Told], None
         }
         print(" ".join(f"{name}={value:.6g}" for name, value in told.items()), flush=True)
         watch(told)
-        if told["env_steps"] >= args.total_steps and told["env_runners"] == args.num_env_runners:
+        share = told["env_steps"] / args.total_steps
+        if share >= 2 or (share >= 1 and told["env_runners"] == args.num_env_runners):
             return told
 
 

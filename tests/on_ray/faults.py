@@ -6,7 +6,9 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import psutil
 
@@ -14,50 +16,54 @@ Kill = Callable[[], str]  # does it, and returns what it did
 POLL_S = 0.05
 
 
-class Faults:
-    """Kills one after the other in a thread, each a random time after the one before.
+class Training(threading.Thread):
+    """A training in a thread of its own: the main thread kills, for only there Ray starts nodes.
 
     Args:
-        kills: What is done, in this order.
-        ready: Told how many there were, says whether the last is over and the next may come.
-        longest_s: The longest of the random times.
-        seed: Of the random times.
+        function: Called without arguments.
     """
 
-    def __init__(
-        self, kills: Sequence[Kill], ready: Callable[[int], bool], longest_s: float, seed: int
-    ) -> None:
-        self._kills, self._ready, self._longest_s = kills, ready, longest_s
-        self._random = random.Random(seed)
-        self._stopped = threading.Event()
-        self.done: list[str] = []
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self._error: BaseException | None = None
+        self.start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
         try:
-            for kill in self._kills:
-                while not self._ready(len(self.done)):
-                    if self._stopped.wait(POLL_S):
-                        return
-                if self._stopped.wait(self._random.uniform(0.0, self._longest_s)):
-                    return
-                self.done.append(kill())
-                print(f"fault: {self.done[-1]}", flush=True)
-        except Exception as error:  # told by whoever looks at the figures
-            self.error = error
+            self._result = self._function()
+        except BaseException as error:  # raised again by result()
+            self._error = error
 
-    def close(self) -> None:
-        """End the thread, however far it came.
+    def result(self) -> Any:
+        """Wait for the end; return what the function returned, or raise what it raised."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._result
 
-        Raises:
-            Exception: What a kill raised.
+    def suffer(
+        self, kills: Sequence[Kill], ready: Callable[[int], bool], longest_s: float, seed: int
+    ) -> int:
+        """Do one after the other, each at a random time; return how many the training saw.
+
+        Args:
+            kills: What is done, in this order.
+            ready: Told how many there were, says whether the last is over and the next may come.
+            longest_s: The longest of the random times after that.
+            seed: Of the random times.
         """
-        self._stopped.set()
-        self._thread.join()
-        if self.error is not None:
-            raise self.error
+        draw = random.Random(seed)
+        for number, kill_it in enumerate(kills):
+            due = None
+            while due is None or time.monotonic() < due:
+                if not self.is_alive():
+                    return number
+                if due is None and ready(number):
+                    due = time.monotonic() + draw.uniform(0.0, longest_s)
+                time.sleep(POLL_S)
+            print(f"fault: {kill_it()}", flush=True)
+        return len(kills)
 
 
 def kill(pid: int, what: str) -> str:

@@ -35,7 +35,7 @@ import ray_rllib
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from on_ray import aliasing
-from on_ray.faults import Faults, kill, simulators_of
+from on_ray.faults import Training, kill, simulators_of
 from processes import eventually
 from support.bundled import UERL_SIM
 from support.sidecars import Sidecars
@@ -104,15 +104,15 @@ def rllib(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> F
             lambda: kill(draw.choice(sidecars.pids()), "a sidecar"),
             lambda: kill(draw.choice(seen["pids"]), "an env runner"),
         ]
-        with closing(Faults(kills, ready, 10.0, args.seed)) as faults:
-            result = ray_rllib.run(options, watch)
-        restarts = sidecars.restarts
+        training = Training(lambda: ray_rllib.run(options, watch))
+        num_kills = training.suffer(kills, ready, 10.0, args.seed)
+        result, restarts = training.result(), sidecars.restarts
     return {
         "rllib_return": result["mean_return"],
         "rllib_random": result["random_return"],
         "rllib_env_steps": result["env_steps"],
         "rllib_seconds": result["seconds"],
-        "rllib_kills": len(faults.done),
+        "rllib_kills": num_kills,
         "rllib_sidecar_restarts": restarts,
         "rllib_env_runner_restarts": result["env_runner_restarts"],
     }
@@ -147,14 +147,15 @@ def ddp(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> Fig
         return f"lost node {number}, and started another"
 
     def ready(num_faults: int) -> bool:
-        """After so many iterations; again when there were three more since the last loss."""
+        """After so many iterations; after a loss, when all ranks are back for three."""
         lines = ray_ddp.read_log(log)
-        since = len(lines) - max((i for i, line in enumerate(lines) if "lost" in line), default=-1)
-        told = sum("ranks" in line for line in lines)
-        return told >= ITERATIONS + 3 * num_faults and since > 3
+        losses = [place for place, line in enumerate(lines) if "lost" in line]
+        back = len(lines) > losses[-1] + 3 if losses else len(lines) >= ITERATIONS
+        return back and len(losses) >= num_faults - 1  # a lost simulator is no loss of a rank
 
-    with closing(Faults([kill_simulator, kill_rank, lose_node], ready, 3.0, args.seed)) as faults:
-        many = ray_ddp.run(options)
+    training = Training(lambda: ray_ddp.run(options))
+    num_kills = training.suffer([kill_simulator, kill_rank, lose_node], ready, 3.0, args.seed)
+    many = training.result()
     calm = ray_ddp.result_of(ray_ddp.read_log(log)[:ITERATIONS])
     return {
         "ddp_iterations": many["iterations"],
@@ -164,7 +165,7 @@ def ddp(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> Fig
         "ddp_steps_per_s": calm["steps_per_s"],
         "ddp_steps_per_s_one_node": one["steps_per_s"],
         "ddp_return": many["mean_return"],
-        "ddp_kills": len(faults.done),
+        "ddp_kills": num_kills,
         "ddp_lost_ranks": many["lost_ranks"],
         "ddp_lost_simulators": many["lost_simulators"],
     }
@@ -235,8 +236,8 @@ def main() -> int:
             assert nodes is not None
             for part in (
                 episodes,
-                lambda: ddp(nodes, Path(folder), args),
                 lambda: rllib(nodes, Path(folder), args),
+                lambda: ddp(nodes, Path(folder), args),
             ):
                 figures |= part()
                 print(*(f"{name}={value}" for name, value in figures.items()), flush=True)
