@@ -32,7 +32,9 @@ def test_help_lists_every_command(run):
         assert f"\n  {command} " in said
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "command", [(), *((name,) for name in COMMANDS), ("k8s",), ("k8s", "render")]
+)
 def test_help_begins_with_examples_and_then_has_the_usage(run, command):
     said = run(*command, "--help").stdout.splitlines()
     assert said[2] == "Examples:"
