@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from uerl_shm.cli.samples import Sample, Watch, rates
@@ -34,11 +34,13 @@ class Verdict:
         status: ``ok``; ``starting``: no batch was sent yet, and there is time left; ``missing``,
             ``ended``, ``dead``, ``stalled``, ``unreadable``.
         reason: One line; empty where it is well.
+        progress: Batches sent; None without a segment.
     """
 
     name: str
     status: str
     reason: str = ""
+    progress: int | None = None
 
 
 class Followed:
@@ -88,7 +90,8 @@ class Followed:
 
     def _add_times(self, watch: Watch, now: Sample) -> None:
         before = self._before
-        if before is None or before.header["run_id"] != now.header["run_id"]:
+        alive, run = now.header["owner_alive"], now.header["run_id"]
+        if before is None or not alive or before.header["run_id"] != run:
             self._before = now
             return
         if now.at_s - before.at_s < WINDOW_S:
@@ -107,40 +110,46 @@ class Followed:
         """Say whether training goes on, or may still begin."""
         waited_s = time.monotonic() - self._moved_s
         if self.sample is None:
-            return self._verdict_without(waited_s, stall_after_s)
+            return Verdict(self.name, *self._judged_without(waited_s, stall_after_s))
         header = self.sample.header
+        progress = header["progress"]
         if not header["owner_alive"]:
-            reason = (
-                f"owner's lock of segment {self.name} is free, expected its learner to hold it: "
-                "start the learner again, it takes the name over"
+            status, reason = (
+                "dead",
+                (
+                    f"owner's lock of segment {self.name} is free, expected its learner to hold it: "
+                    "start the learner again, it takes the name over"
+                ),
             )
-            return Verdict(self.name, "dead", reason)
-        if waited_s <= stall_after_s:
-            return Verdict(self.name, "ok" if header["progress"] else "starting")
-        reason = (
-            f"progress of segment {self.name} has stood at {header['progress']} for "
-            f"{waited_s:.0f} s, expected it to move within {stall_after_s:g} s: see who waits for "
-            f"whom (`uerl-shm top {self.name}`), and what the learner says"
-        )
-        return Verdict(self.name, "stalled", reason)
+        elif waited_s <= stall_after_s:
+            status, reason = "ok" if progress else "starting", ""
+        else:
+            status, reason = (
+                "stalled",
+                (
+                    f"progress of segment {self.name} has stood at {progress} for {waited_s:.0f} s, "
+                    f"expected it to move within {stall_after_s:g} s: see who waits for whom "
+                    f"(`uerl-shm top {self.name}`), and what the learner says"
+                ),
+            )
+        return Verdict(self.name, status, reason, progress)
 
-    def _verdict_without(self, waited_s: float, stall_after_s: float) -> Verdict:
+    def _judged_without(self, waited_s: float, stall_after_s: float) -> tuple[str, str]:
+        """Return status and reason where there is no segment that can be read."""
         is_absent, refusal = self._refusal
         if not is_absent:
-            return Verdict(self.name, "unreadable", refusal)
+            return "unreadable", refusal
         if self.num_learners:
-            reason = (
+            return "ended", (
                 f"segment {self.name} is gone, expected its learner at work: start a learner that "
                 "names it"
             )
-            return Verdict(self.name, "ended", reason)
         if waited_s <= stall_after_s:
-            return Verdict(self.name, "starting")
-        reason = (
+            return "starting", ""
+        return "missing", (
             f"segment {self.name} not found for {waited_s:.0f} s, expected it within "
             f"{stall_after_s:g} s: start a learner that names it, and share its /dev/shm"
         )
-        return Verdict(self.name, "missing", reason)
 
 
 def _add(sums: dict[str, float], shares: dict[str, float], seconds: float) -> None:
@@ -209,19 +218,8 @@ class Looks:
         """Return what `/healthz` answers: ``status`` and ``reason`` are those of the worst name."""
         verdicts = self.verdicts()
         worst = next((v for v in verdicts if v.status not in WELL), verdicts[0])
-        with self.lock:
-            samples = {name: one.sample for name, one in self.followed.items()}
-        segments = {
-            verdict.name: {
-                "status": verdict.status,
-                "reason": verdict.reason,
-                "progress": sample.header["progress"] if sample else None,
-            }
-            for verdict in verdicts
-            if verdict.name
-            for sample in [samples.get(verdict.name)]
-        }
-        return {"status": worst.status, "reason": worst.reason, "segments": segments}
+        told = {v.name: asdict(v) for v in verdicts if v.name}
+        return {"status": worst.status, "reason": worst.reason, "segments": told}
 
     def shown(self) -> str:
         """Return the name that the live view shows: the first that is there.
