@@ -23,6 +23,17 @@ MAX_SEGMENTS = 64  # that are followed at once
 PARTS = ("simulators", "turns", "transport", "learner")
 LANE_PARTS = ("simulator", "others", "transport", "learner")
 WELL = ("ok", "starting")
+REASONS = {
+    "dead": "owner's lock of segment {name} is free, expected its learner to hold it: start the "
+    "learner again, it takes the name over",
+    "ended": "segment {name} is gone, expected its learner at work: start a learner that names it",
+    "missing": "segment {name} not found for {waited_s:.0f} s, expected it within "
+    "{stall_after_s:g} s: start a learner that names it, and share its /dev/shm",
+    "stalled": "progress of segment {name} has stood at {progress} for {waited_s:.0f} s, expected "
+    "it to move within {stall_after_s:g} s: see who waits for whom (`uerl-shm top {name}`), and "
+    "what the learner says",
+    "unreadable": "{refusal}",
+}
 
 
 @dataclass(frozen=True)
@@ -109,47 +120,27 @@ class Followed:
     def verdict(self, stall_after_s: float) -> Verdict:
         """Say whether training goes on, or may still begin."""
         waited_s = time.monotonic() - self._moved_s
-        if self.sample is None:
-            return Verdict(self.name, *self._judged_without(waited_s, stall_after_s))
-        header = self.sample.header
-        progress = header["progress"]
-        if not header["owner_alive"]:
-            status, reason = (
-                "dead",
-                (
-                    f"owner's lock of segment {self.name} is free, expected its learner to hold it: "
-                    "start the learner again, it takes the name over"
-                ),
-            )
-        elif waited_s <= stall_after_s:
-            status, reason = "ok" if progress else "starting", ""
-        else:
-            status, reason = (
-                "stalled",
-                (
-                    f"progress of segment {self.name} has stood at {progress} for {waited_s:.0f} s, "
-                    f"expected it to move within {stall_after_s:g} s: see who waits for whom "
-                    f"(`uerl-shm top {self.name}`), and what the learner says"
-                ),
-            )
+        progress = self.sample.header["progress"] if self.sample else None
+        status = self._status(waited_s <= stall_after_s)
+        reason = REASONS.get(status, "").format(
+            name=self.name, progress=progress, waited_s=waited_s, stall_after_s=stall_after_s,
+            refusal=self._refusal[1],
+        )  # fmt: skip
         return Verdict(self.name, status, reason, progress)
 
-    def _judged_without(self, waited_s: float, stall_after_s: float) -> tuple[str, str]:
-        """Return status and reason where there is no segment that can be read."""
-        is_absent, refusal = self._refusal
-        if not is_absent:
-            return "unreadable", refusal
-        if self.num_learners:
-            return "ended", (
-                f"segment {self.name} is gone, expected its learner at work: start a learner that "
-                "names it"
-            )
-        if waited_s <= stall_after_s:
-            return "starting", ""
-        return "missing", (
-            f"segment {self.name} not found for {waited_s:.0f} s, expected it within "
-            f"{stall_after_s:g} s: start a learner that names it, and share its /dev/shm"
-        )
+    def _status(self, has_time: bool) -> str:
+        if self.sample is None:
+            is_absent, _ = self._refusal
+            if not is_absent:
+                return "unreadable"
+            if self.num_learners:
+                return "ended"
+            return "starting" if has_time else "missing"
+        if not self.sample.header["owner_alive"]:
+            return "dead"
+        if not has_time:
+            return "stalled"
+        return "ok" if self.sample.header["progress"] else "starting"
 
 
 def _add(sums: dict[str, float], shares: dict[str, float], seconds: float) -> None:
