@@ -1,4 +1,4 @@
-"""Declares headers to cffi, which are the only declaration: uerl_shm.h and layout.h for simulators.
+"""Declares headers to cffi, which are the only declaration: those of include for simulators.
 
 Beside them guard.h and region.h, for regions that another program made.
 """
@@ -11,7 +11,8 @@ import cffi
 
 INCLUDE = Path(__file__).resolve().parent / "include" / "uerl_shm"
 CORE = Path(__file__).resolve().parent / "core"
-HEADERS = (INCLUDE / "layout.h", INCLUDE / "uerl_shm.h", CORE / "guard.h", CORE / "region.h")
+PUBLIC = (INCLUDE / "layout.h", INCLUDE / "uerl_shm.h", INCLUDE / "bridge.h")
+HEADERS = (*PUBLIC, CORE / "guard.h", CORE / "region.h")
 SANITIZE = os.environ.get("UERL_SANITIZE", "")
 LINK = ["-pthread", *([f"-fsanitize={SANITIZE}"] if SANITIZE else ["-Wl,--strip-debug"])]
 

@@ -39,6 +39,7 @@ __all__ = [
     "StepTimeout",
     "SystemCallFailed",
     "UerlError",
+    "code_of",
     "error_from_code",
 ]
 
@@ -151,3 +152,14 @@ def error_from_code(
     if code == _SYSTEM and errno is not None:
         error.errno = errno  # type: ignore[attr-defined]
     return error
+
+
+def code_of(error: BaseException) -> int:
+    """Return the ``enum uerl_error`` of an exception, to tell another process of it.
+
+    What is none of uerl_shm's own is a failed system call.
+    """
+    if isinstance(error, LearnerClosed):
+        return _CLOSED
+    codes = (code for code, kind in _CLASSES.items() if isinstance(error, kind))
+    return next(codes, _SYSTEM)

@@ -15,24 +15,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from uerl_shm import _core
 from uerl_shm._simulator import ffi, lib
-from uerl_shm.errors import (
-    LearnerClosed,
-    SegmentExists,
-    SegmentNotFound,
-    SpecError,
-    UerlError,
-)
-from uerl_shm.host_arrays import Arrays, Rows, call_error
-from uerl_shm.host_mapping import Mapping
+from uerl_shm.bridge_engine import BridgeEngine, bridge_engine
+from uerl_shm.errors import LearnerClosed, SpecError, UerlError
+from uerl_shm.host_arrays import Arrays, Memory, Rows, call_error
+from uerl_shm.host_attach import attach, check, detach
 from uerl_shm.segment import AUTORESET_MODES
 from uerl_shm.spec import EnvSpec
 
@@ -42,8 +36,6 @@ __all__ = ["RESET", "SKIP", "STEP", "Command", "Simulator", "describe_if_asked"]
 SKIP, STEP, RESET = lib.UERL_CONTROL_SKIP, lib.UERL_CONTROL_STEP, lib.UERL_CONTROL_RESET
 
 _SLICE_NS = 100_000_000  # of waiting, between two looks for Python's signals
-_RETRY_S = 0.005  # between two looks for a segment or a lane
-_TAKEN_LANE_S = 10.0  # a living simulator will not leave its lane; a dead one needs a moment
 _MODES = {number: mode for mode, number in AUTORESET_MODES.items()}
 
 
@@ -177,7 +169,7 @@ class Command:
         """Send the result now: the learner may read the rows, this process may not write them."""
         self._first()
         self._rows = None
-        code = lib.uerl_simulator_send(self._handle)
+        code = self._simulator._call(lib.uerl_simulator_send, self._handle)
         if code < 0:
             raise call_error(code)
 
@@ -198,6 +190,12 @@ class Simulator:
         spec: What this simulator reads and writes. It is compared with the learner's spec, and
             written when a learner asks for it (then this process ends here, see
             `describe_if_asked`). None: whatever the learner's spec says.
+        bridge: ``host:port`` of a learner's ``uerl-shm bridge`` on another machine, in place of
+            ``name``; None: the environment's ``UERL_SHM_BRIDGE``, if no name is given either.
+        token: What both ends of the bridge know; None: the file that the environment's
+            ``UERL_SHM_BRIDGE_TOKEN_FILE`` names.
+        certificate: File with the certificates that vouch for the bridge, whose connection then is
+            TLS; None: the environment's ``UERL_SHM_BRIDGE_CERTIFICATE``, else no TLS.
 
     Attributes:
         spec: The learner's `EnvSpec`.
@@ -209,6 +207,7 @@ class Simulator:
     Raises:
         SegmentNotFound: No learner came in time. SegmentExists: The lane is taken.
         LayoutMismatch: The learner has another layout or spec; it is told, too.
+        LearnerClosed: Nobody answers at the bridge's address. SpecError: Its token is another.
     """
 
     def __init__(
@@ -218,13 +217,29 @@ class Simulator:
         timeout_s: float = 300.0,
         *,
         spec: EnvSpec | None = None,
+        bridge: str | None = None,
+        token: bytes | None = None,
+        certificate: str | None = None,
     ) -> None:
         if spec is not None:
             describe_if_asked(spec)
         elif os.environ.get("UERL_SHM_DESCRIBE"):
             raise SpecError("a learner asks for the spec, expected one: give Simulator(spec=...)")
-        self._handle, memory = _attach(name, -1 if lane is None else lane, timeout_s)
-        self._finalizer = weakref.finalize(self, _detach, self._handle, memory, os.getpid())
+        wanted = -1 if lane is None else lane
+        address = os.environ.get("UERL_SHM_BRIDGE") if bridge is None and name is None else bridge
+        memory: Memory
+        if address:
+            way = bridge_engine(address, token, certificate, wanted, timeout_s)
+            self._handle, memory = way.handle, way.memory
+            self._call, self._wait_for_command = way.call, way.receive
+            self._finalizer: weakref.finalize[..., Simulator] = weakref.finalize(
+                self, _leave_bridge, way, os.getpid()
+            )
+        else:
+            self._handle, memory = attach(name, wanted, timeout_s)
+            self._call = _call_directly
+            self._wait_for_command = partial(lib.uerl_simulator_receive, self._handle)
+            self._finalizer = weakref.finalize(self, detach, self._handle, memory, os.getpid())
         self._ready = False
         try:
             self.lane: int = lib.uerl_simulator_lane(self._handle)
@@ -255,9 +270,9 @@ class Simulator:
         return self
 
     def __next__(self) -> Command:
-        if self._ready and self._command._rows is not None:
-            self._command.send()
         try:
+            if self._ready and self._command._rows is not None:
+                self._command.send()
             command = None
             while command is None:
                 command = self._receive(_SLICE_NS)
@@ -283,13 +298,13 @@ class Simulator:
         if not self._finalizer.alive:
             raise UerlError("the simulator is closed, expected an open one: attach again")
         if not self._ready:
-            _check(lib.uerl_simulator_ready(self._handle))
+            check(self._call(lib.uerl_simulator_ready, self._handle))
             self._ready = True
         command = self._command
-        code = lib.uerl_simulator_receive(self._handle, command._received, timeout_ns)
+        code = self._wait_for_command(command._received, timeout_ns)
         if code == lib.UERL_E_TIMEOUT:
             return None
-        _check(code)
+        check(code)
         command._rows = self._arrays.rows(command._received.slot, command._received.action_slot)
         return command
 
@@ -301,17 +316,19 @@ class Simulator:
             kind: ``enum uerl_message_kind``.
         """
         payload = data.encode() if isinstance(data, str) else bytes(data)
-        _check(lib.uerl_simulator_write_message(self._handle, kind, payload, len(payload)))
+        check(lib.uerl_simulator_write_message(self._handle, kind, payload, len(payload)))
 
     def fail(self, text: str) -> None:
         """Answer the command in hand by saying that this simulator cannot go on, and why."""
         self._command._first()
         self._command._rows = None
-        _check(lib.uerl_simulator_fail(self._handle, text.encode(errors="replace")))
+        said = text.encode(errors="replace")
+        check(self._call(lib.uerl_simulator_fail, self._handle, said))
 
     def refuse(self, text: str) -> None:
         """Tell the learner, before the first command, why this simulator cannot serve it."""
-        _check(lib.uerl_simulator_refuse(self._handle, text.encode(errors="replace")))
+        said = text.encode(errors="replace")
+        check(self._call(lib.uerl_simulator_refuse, self._handle, said))
 
     def close(self) -> None:
         """Leave the lane. Nothing when called again."""
@@ -322,47 +339,13 @@ class Simulator:
             self._command._handle = self._handle
 
 
-def _attach(name: str | None, lane: int, timeout_s: float) -> tuple[Any, Mapping]:
-    name = os.environ.get("UERL_SHM_NAME", "") if name is None else name
-    if not name:
-        raise SpecError(
-            "no segment name, expected an argument or UERL_SHM_NAME in the environment: start this "
-            "simulator from a learner, or name the learner's segment"
-        )
-    _core.check_name(name)
-    deadline = time.monotonic() + timeout_s
-    taken_since: float | None = None
-    while True:
-        try:
-            return _attach_now(name, lane)
-        except (SegmentNotFound, SegmentExists) as error:
-            now = time.monotonic()
-            if taken_since is None or isinstance(error, SegmentNotFound):
-                taken_since = now
-            if now >= deadline or now - taken_since >= _TAKEN_LANE_S:
-                raise
-        time.sleep(_RETRY_S)
+def _call_directly(function: Callable[..., int], *args: Any) -> int:
+    return function(*args)
 
 
-def _attach_now(name: str, lane: int) -> tuple[Any, Mapping]:
-    memory = Mapping(name, lib.UERL_HEADER_BYTES)
-    handle = ffi.new("uerl_simulator **")
-    base = ffi.cast("void *", memory.address)
-    _check(lib.uerl_simulator_attach_mapping(handle, base, memory.num_bytes, name.encode(), lane))
-    return handle[0], memory
-
-
-def _detach(handle: Any, memory: Mapping, pid: int) -> None:
-    if os.getpid() != pid:
-        return  # a forked child has neither the memory nor the lock
-    # First the arrays: a free lane promises that nothing of this process can be stored any more.
-    memory.disown()
-    lib.uerl_simulator_detach(handle)
-
-
-def _check(code: int) -> None:
-    if code < 0:
-        raise call_error(code)
+def _leave_bridge(way: BridgeEngine, pid: int) -> None:
+    if os.getpid() == pid:  # a forked child has not got its thread
+        way.close()
 
 
 def _said(error: BaseException) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from uerl_shm._simulator import ffi, lib
 from uerl_shm.array_spec import ArraySpec
 from uerl_shm.errors import LayoutMismatch, SegmentNotFound, UerlError, error_from_code
-from uerl_shm.host_mapping import Mapping as Memory
 from uerl_shm.spec import EnvSpec, GroupSpec
 
 # enum uerl_dtype, from 1
@@ -39,6 +38,14 @@ def call_error(code: int) -> UerlError:
     """Return the exception for a code that a call returned."""
     text = ffi.string(lib.uerl_last_error()).decode(errors="replace")
     return error_from_code(code, text, side="simulator", errno=ffi.errno)
+
+
+class Memory(Protocol):
+    """What arrays stand in: a segment's mapping, or memory of this process alone."""
+
+    def array(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return an array over the memory that begins at `address`."""
+        ...
 
 
 class Field(NamedTuple):
@@ -79,7 +86,7 @@ class Arrays:
 
     Args:
         handle: Of an attached simulator.
-        memory: Its mapping.
+        memory: What its arrays stand in.
         spec: The simulator's own spec, compared with the learner's; None takes the learner's.
 
     Raises:
@@ -89,7 +96,7 @@ class Arrays:
     def __init__(self, handle: Any, memory: Memory, spec: EnvSpec | None) -> None:
         self._handle = handle
         self._memory = memory
-        self._fields = list(_fields_of(handle))
+        self._fields = list(fields_of(handle))
         #: Group names in the order of their numbers.
         self.groups: list[str] = list(dict.fromkeys(field.group for field in self._fields))
         self._by_slot: dict[tuple[int, bool], list[Rows]] = {}
@@ -132,7 +139,8 @@ class Arrays:
             row = lib.uerl_simulator_row(self._handle, found.number, 0)
             address = int(ffi.cast("uintptr_t", row))
             array = self._memory.array(address, (found.num_rows, *found.shape), found.dtype)
-            array.flags.writeable = not of_learner
+            if of_learner:
+                array.flags.writeable = False
             getattr(made[self.groups.index(found.group)], kind)[key] = array
         if not of_learner:
             for (group, key), spare in self._spare.items():
@@ -223,7 +231,8 @@ class Arrays:
                 )
 
 
-def _fields_of(handle: Any) -> Iterator[Field]:
+def fields_of(handle: Any) -> Iterator[Field]:
+    """List the arrays of an attached simulator, in the order of their numbers."""
     array = ffi.new("struct uerl_array *")
     for index in range(lib.uerl_simulator_num_arrays(handle)):
         code = lib.uerl_simulator_array(handle, index, array)

@@ -1,4 +1,4 @@
-/* attach.c: a simulator's way in (find the segment, take a lane, compare arrays) and out. */
+/* attach.c: a simulator's way in (find the segment, take a lane) and out. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 #include "error.h"
 #include "lock.h"
 #include "simulator_private.h"
+#include "uerl_shm/bridge.h"
+#include "watch.h"
 
 #define RETRY_NS 5000000 /* between two looks for a segment or a lane */
 
@@ -17,38 +19,6 @@
  * at about 0.13 s a GiB, a core dump is written at about 3 s a GiB): a living one will not leave.
  */
 #define TAKEN_LANE_NS INT64_C(10000000000)
-
-static int32_t find_field(const struct uerl_segment *segment, uint32_t group, uint32_t role)
-{
-    for (uint32_t i = 0; i < segment->header.num_fields; i++)
-        if (segment->fields[i].group == group && segment->fields[i].role == role)
-            return (int32_t)i;
-    return -1;
-}
-
-/* Finds the fields that outcome(), control() and the like use, and checks what they will store. */
-static int find_fixed_fields(uerl_simulator *simulator)
-{
-    const struct uerl_segment *segment = &simulator->segment;
-    for (uint32_t group = 0; group < segment->header.num_groups; group++) {
-        simulator->fixed[group] = (struct uerl_fixed_fields){
-            .control = find_field(segment, group, UERL_ROLE_CONTROL),
-            .seed = find_field(segment, group, UERL_ROLE_SEED),
-            .reward = find_field(segment, group, UERL_ROLE_REWARD),
-            .terminated = find_field(segment, group, UERL_ROLE_TERMINATED),
-            .truncated = find_field(segment, group, UERL_ROLE_TRUNCATED),
-            .mask = find_field(segment, group, UERL_ROLE_MASK),
-        };
-        const struct uerl_fixed_fields *fixed = &simulator->fixed[group];
-        if (fixed->control < 0 || fixed->seed < 0 || fixed->reward < 0 || fixed->terminated < 0 ||
-            fixed->truncated < 0)
-            return uerl_fail(UERL_E_LAYOUT,
-                             "group %s lacks control, seed, reward, terminated or "
-                             "truncated: the learner is older or damaged",
-                             segment->groups[group].name);
-    }
-    return UERL_OK;
-}
 
 static int take_lane(uerl_simulator *simulator, int32_t lane)
 {
@@ -64,7 +34,7 @@ static int take_lane(uerl_simulator *simulator, int32_t lane)
     for (uint32_t i = first; i < end; i++) {
         const int error = uerl_lock_take(segment->lock_fd, UERL_LOCK_LANES + (int64_t)i);
         if (error == UERL_OK) {
-            simulator->lane = i;
+            simulator->lane = simulator->place = i;
             return UERL_OK;
         }
         if (error != UERL_E_EXISTS)
@@ -112,7 +82,7 @@ static int settle(uerl_simulator *simulator, int32_t lane)
     /* First of all: a predecessor that was killed left its generation and "ready" behind. */
     simulator->results = uerl_segment_results(segment, simulator->lane);
     store_relaxed_u32(&simulator->results->state, UERL_LANE_BINDING);
-    error = find_fixed_fields(simulator);
+    error = uerl_simulator_find_fixed_fields(simulator);
     simulator->bound = calloc(segment->header.num_fields, sizeof *simulator->bound);
     simulator->text = malloc((size_t)segment->header.text_bytes + 1);
     if (error == UERL_OK && (simulator->bound == NULL || simulator->text == NULL))
@@ -125,15 +95,69 @@ static int settle(uerl_simulator *simulator, int32_t lane)
     simulator->messages_written = load_relaxed_u32(&simulator->results->message_count);
     uerl_wait_init(&simulator->wait, segment->header.num_lanes + 1);
     populate_rows(simulator);
-    simulator->watch = (struct uerl_watch){
+    simulator->watch = calloc(1, sizeof *simulator->watch);
+    if (simulator->watch == NULL)
+        return uerl_fail(UERL_E_SYSTEM, "no memory for the watch of segment %s", segment->name);
+    *simulator->watch = (struct uerl_watch){
         .commands = simulator->commands,
         .results = simulator->results,
         .generation = &simulator->generation,
         .lane = simulator->lane,
     };
-    memcpy(simulator->watch.name, segment->name, sizeof simulator->watch.name);
-    return uerl_watch_start(&simulator->watch);
+    memcpy(simulator->watch->name, segment->name, sizeof simulator->watch->name);
+    return uerl_watch_start(simulator->watch);
 }
+
+/* Before settle() has come so far, parts of it are missing. */
+static void leave_lane(uerl_simulator *simulator)
+{
+    if (!uerl_segment_inherited(&simulator->segment)) {
+        if (simulator->watch != NULL)
+            uerl_watch_stop(simulator->watch);
+        if (simulator->results != NULL &&
+            load_relaxed_u32(&simulator->results->state) != UERL_LANE_REFUSED)
+            store_relaxed_u32(&simulator->results->state, UERL_LANE_DETACHED);
+    }
+    uerl_segment_close(&simulator->segment);
+    free(simulator->watch);
+    free(simulator->bound);
+    free(simulator->text);
+    free(simulator);
+}
+
+static int say_ready(uerl_simulator *simulator)
+{
+    struct uerl_lane_results *results = simulator->results;
+    /* What stands in the rings was meant for a predecessor: begin behind it. */
+    simulator->read_index = load_relaxed_u32(&simulator->commands->write_index);
+    simulator->write_index = load_relaxed_u32(&results->write_index);
+    simulator->messages_seen = load_relaxed_u32(&simulator->commands->message_count);
+    uint32_t generation = load_relaxed_u32(&results->generation) + 1;
+    if (generation == 0)
+        generation = 1;
+    store_relaxed_u32(&simulator->generation, generation);
+    store_relaxed_u32(&results->read_index, simulator->read_index);
+    store_relaxed_u64(&results->progress, 0);
+    store_relaxed_u64(&results->steps, 0);
+    store_relaxed_u64(&results->wait_ns, 0);
+    store_relaxed_u32(&results->state, UERL_LANE_READY);
+    /* [G] Whoever sees the generation sees the adopted indices. Pairs with [H] in the learner. */
+    store_release_u32(&results->generation, generation);
+    return UERL_OK;
+}
+
+static void say_refused(uerl_simulator *simulator)
+{
+    store_relaxed_u32(&simulator->results->state, UERL_LANE_REFUSED);
+}
+
+static const struct uerl_way lane_way = {
+    .ready = say_ready,
+    .refuse = say_refused,
+    .receive = uerl_lane_receive,
+    .commit = uerl_lane_commit,
+    .detach = leave_lane,
+};
 
 static int try_attach(uerl_simulator **out, const char *name, int32_t lane, void *mapping,
                       uint64_t bytes)
@@ -141,6 +165,7 @@ static int try_attach(uerl_simulator **out, const char *name, int32_t lane, void
     uerl_simulator *simulator = calloc(1, sizeof *simulator);
     if (simulator == NULL)
         return uerl_fail(UERL_E_SYSTEM, "no memory for a simulator");
+    simulator->way = &lane_way;
     int error = mapping == NULL ? uerl_segment_open(&simulator->segment, name, false)
                                 : uerl_segment_adopt(&simulator->segment, name, mapping, bytes);
     if (error != UERL_OK) {
@@ -210,122 +235,13 @@ int uerl_simulator_attach_mapping(uerl_simulator **simulator, void *mapping, uin
     return error != UERL_OK ? error : try_attach(simulator, name, lane, mapping, bytes);
 }
 
-void uerl_simulator_detach(uerl_simulator *simulator)
+void uerl_simulator_relays(uerl_simulator *simulator)
 {
-    if (simulator == NULL)
-        return;
-    if (!uerl_segment_inherited(&simulator->segment)) {
-        uerl_watch_stop(&simulator->watch);
-        if (simulator->results != NULL &&
-            load_relaxed_u32(&simulator->results->state) != UERL_LANE_REFUSED)
-            store_relaxed_u32(&simulator->results->state, UERL_LANE_DETACHED);
-    }
-    uerl_segment_close(&simulator->segment);
-    free(simulator->bound);
-    free(simulator->text);
-    free(simulator);
+    simulator->watch->relays = true;
 }
 
-int uerl_simulator_array(const uerl_simulator *simulator, uint32_t index, struct uerl_array *array)
+int uerl_simulator_is_fenced(const uerl_simulator *simulator)
 {
-    const struct uerl_segment *segment = &simulator->segment;
-    if (index >= segment->header.num_fields)
-        return uerl_fail(UERL_E_INVALID, "array is %u, expected below %u", index,
-                         segment->header.num_fields);
-    const struct uerl_field *field = &segment->fields[index];
-    *array = (struct uerl_array){
-        .name = field->name,
-        .group = segment->groups[field->group].name,
-        .role = field->role,
-        .dtype = field->dtype,
-        .num_dims = field->num_dims,
-        .num_rows = uerl_simulator_rows_of(simulator, field->group),
-        .row_bytes = field->row_stride,
-    };
-    memcpy(array->shape, field->shape, sizeof array->shape);
-    return UERL_OK;
-}
-
-static void print_shape(char *text, size_t size, uint32_t num_dims, const uint64_t *shape)
-{
-    size_t used = (size_t)snprintf(text, size, "(");
-    for (uint32_t i = 0; i < num_dims && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, i == 0 ? "%llu" : ", %llu",
-                                 (unsigned long long)shape[i]);
-    if (used < size)
-        snprintf(text + used, size - used, ")");
-}
-
-static int mismatch(const struct uerl_field *field, uint32_t role, uint32_t dtype,
-                    uint32_t num_dims, const uint64_t *shape)
-{
-    char theirs[200], ours[200];
-    print_shape(theirs, sizeof theirs, field->num_dims, field->shape);
-    print_shape(ours, sizeof ours, num_dims, shape);
-    return uerl_fail(UERL_E_LAYOUT,
-                     "array %s is %s %s (role %u) in the learner's spec, the simulator has %s %s "
-                     "(role %u): rebuild the simulator, or give the learner its spec "
-                     "(uerl-shm describe)",
-                     field->name, uerl_dtype_name(field->dtype), theirs, field->role,
-                     uerl_dtype_name(dtype), ours, role);
-}
-
-int32_t uerl_simulator_bind(uerl_simulator *simulator, const char *group, const char *name,
-                            uint32_t role, uint32_t dtype, uint32_t num_dims, const uint64_t *shape)
-{
-    const struct uerl_segment *segment = &simulator->segment;
-    for (uint32_t i = 0; i < segment->header.num_fields; i++) {
-        const struct uerl_field *field = &segment->fields[i];
-        const char *field_group = segment->groups[field->group].name;
-        if (strcmp(field->name, name) != 0 ||
-            (group == NULL ? field->group != 0 : strcmp(field_group, group) != 0))
-            continue;
-        if (field->role != role || field->dtype != dtype || field->num_dims != num_dims ||
-            (num_dims > 0 && memcmp(field->shape, shape, num_dims * sizeof *shape) != 0))
-            return mismatch(field, role, dtype, num_dims, shape);
-        simulator->bound[i] = true;
-        return (int32_t)i;
-    }
-    return uerl_fail(UERL_E_NOT_FOUND,
-                     "array %s of group %s is not in the learner's spec: give the learner this "
-                     "simulator's spec (uerl-shm describe)",
-                     name, group == NULL ? segment->groups[0].name : group);
-}
-
-int uerl_simulator_ready(uerl_simulator *simulator)
-{
-    const struct uerl_segment *segment = &simulator->segment;
-    struct uerl_lane_results *results = simulator->results;
-    if (simulator->generation != 0)
-        return uerl_fail(UERL_E_INVALID, "ready() was called twice, expected once after attach");
-    for (uint32_t i = 0; i < segment->header.num_fields; i++)
-        if (segment->fields[i].role == UERL_ROLE_OBSERVATION && !simulator->bound[i])
-            return uerl_fail(
-                UERL_E_LAYOUT,
-                "array %s of group %s is in the learner's spec, the simulator does not "
-                "write it: give the learner this simulator's spec (uerl-shm describe)",
-                segment->fields[i].name, segment->groups[segment->fields[i].group].name);
-    /* What stands in the rings was meant for a predecessor: begin behind it. */
-    simulator->read_index = load_relaxed_u32(&simulator->commands->write_index);
-    simulator->write_index = load_relaxed_u32(&results->write_index);
-    simulator->messages_seen = load_relaxed_u32(&simulator->commands->message_count);
-    uint32_t generation = load_relaxed_u32(&results->generation) + 1;
-    if (generation == 0)
-        generation = 1;
-    store_relaxed_u32(&simulator->generation, generation);
-    store_relaxed_u32(&results->read_index, simulator->read_index);
-    store_relaxed_u64(&results->progress, 0);
-    store_relaxed_u64(&results->steps, 0);
-    store_relaxed_u64(&results->wait_ns, 0);
-    store_relaxed_u32(&results->state, UERL_LANE_READY);
-    /* [G] Whoever sees the generation sees the adopted indices. Pairs with [H] in the learner. */
-    store_release_u32(&results->generation, generation);
-    return UERL_OK;
-}
-
-int uerl_simulator_refuse(uerl_simulator *simulator, const char *text)
-{
-    store_relaxed_u32(&simulator->results->state, UERL_LANE_REFUSED);
-    uerl_simulator_write_error(simulator, text);
-    return UERL_OK;
+    const uint32_t fence = load_relaxed_u32(&simulator->commands->fence);
+    return fence != 0 && fence == simulator->generation;
 }

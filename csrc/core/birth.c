@@ -199,7 +199,7 @@ static int publish_name(const struct uerl_segment *segment, int fd)
                      segment->name);
 }
 
-static int fill(struct uerl_segment *segment, int fd, const char *text, mode_t mode, gid_t gid)
+static int fill(struct uerl_segment *segment, int fd, const char *text, uint32_t mode, uint32_t gid)
 {
     char file_link[64];
     const uint64_t bytes = segment->header.segment_bytes;
@@ -235,7 +235,8 @@ static int copy_tables(struct uerl_segment *segment, const struct uerl_header *h
 
 int uerl_segment_create(struct uerl_segment *segment, const char *name,
                         const struct uerl_header *header, const struct uerl_group *groups,
-                        const struct uerl_field *fields, const char *text, mode_t mode, gid_t gid)
+                        const struct uerl_field *fields, const char *text, uint32_t mode,
+                        uint32_t gid)
 {
     uerl_segment_begin(segment, name);
     int error = uerl_segment_check_name(name);

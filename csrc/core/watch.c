@@ -26,7 +26,7 @@ static void tick(const struct uerl_watch *watch)
 {
     const uint32_t generation = load_relaxed_u32(watch->generation);
     const uint32_t fence = load_relaxed_u32(&watch->commands->fence);
-    if (fence != 0 && fence == generation)
+    if (fence != 0 && fence == generation && !watch->relays)
         leave(watch);
     store_relaxed_u64(&watch->results->alive, load_relaxed_u64(&watch->results->alive) + 1);
 }

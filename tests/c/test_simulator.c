@@ -74,7 +74,7 @@ TEST(a_fenced_simulator_commits_nothing)
     struct uerl_received received;
     begin_learner(&learner, small_spec(1, 1, 1, 2));
     uerl_simulator *simulator = attach_ready(&learner);
-    uerl_watch_stop(&simulator->watch); /* it would end this process */
+    uerl_watch_stop(simulator->watch); /* it would end this process */
     go(&learner);
     CHECK_EQUAL(uerl_simulator_receive(simulator, &received, 0), UERL_OK);
     uerl_segment_commands(&learner.segment, 0)->fence = received.generation;

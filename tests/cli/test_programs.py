@@ -25,8 +25,8 @@ def test_help_lists_every_command(run):
     said = run("--help").stdout
     assert COMMANDS == [
         *("train", "export", "serve", "check", "bench", "tune", "describe"),
-        *("ls", "inspect", "top", "view", "probe", "serve-metrics", "record", "replay"),
-        *("clean", "doctor", "shm-init"),
+        *("ls", "inspect", "top", "view", "probe", "serve-metrics", "bridge", "record"),
+        *("replay", "clean", "doctor", "shm-init"),
     ]
     for command in COMMANDS:
         assert f"\n  {command} " in said

@@ -290,7 +290,7 @@ def test_a_lane_that_is_taken_is_not_taken_twice(command):
     assert b"lane 0 of segment conformance-2 is taken by another simulator" in said
     assert env.step(np.zeros((1, 2), np.float32))[4]["received"].tolist() == [2]
     env.close()
-    assert first.wait(timeout=30) == 0
+    assert first.wait(timeout=30) == 0, first.communicate()[1].decode()
     first.communicate()
 
 

@@ -38,7 +38,7 @@ END_FILL = "    ready_.push_back(index);\n    end_fill(lane.target);\n"
 SHOW_SLOT = (
     "        store_relaxed_u32(&uerl_segment_commands(&segment(), index)->slot, lane.slot);\n"
 )
-LEAVE = "        uerl_watch_stop(&simulator->watch);\n"
+LEAVE = "        uerl_watch_stop(simulator->watch);\n"
 LINK = "    if (linkat(AT_FDCWD, file_link, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) != 0) {\n"
 TAKE = "uerl_lock_take(fd, UERL_LOCK_TAKEOVER) != UERL_OK"
 

@@ -31,7 +31,7 @@ MUTANTS = (
     _memory(
         "address:reads_one_field_too_many",
         "test_attach",
-        "csrc/core/attach.c",
+        "csrc/core/arrays.c",
         "i < segment->header.num_fields; i++)\n        if (segment->fields[i].group == group",
         "i <= segment->header.num_fields; i++)\n        if (segment->fields[i].group == group",
         "heap-buffer-overflow",

@@ -1,4 +1,4 @@
-"""The scene `probe`, once in C++ and once in Python."""
+"""The scene `probe`, once in C++, once in Python, and that one over a bridge."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from support.bundled import UERL_SIM
 from uerl_shm import EnvSpec
 from uerl_shm.launcher import describe
 
+CONFORMANCE = Path(__file__).parents[1] / "conformance"
 COMMANDS = {
     "cpp": [str(UERL_SIM), "probe"],
-    "cffi": [sys.executable, str(Path(__file__).parents[1] / "conformance" / "probe.py")],
+    "cffi": [sys.executable, str(CONFORMANCE / "probe.py")],
+    "bridge": [sys.executable, str(CONFORMANCE / "bridged_probe.py")],
 }
 #: Options for one small observation and one small action.
 SMALL = ["--observation", "state:float32:5", "--action", "move:float32:2"]

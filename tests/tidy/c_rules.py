@@ -15,6 +15,7 @@ C_FILES = ("csrc/*.c", "csrc/*.h", "csrc/*.cpp", "csrc/*.hpp")
 FLOORS = (
     ("include/uerl_shm/layout.*", "core/atomics.*"),
     ("include/uerl_shm/uerl_shm.*",),
+    ("include/uerl_shm/bridge.*",),
     ("core/error.*",),
     (
         "core/ring.*",
@@ -25,10 +26,14 @@ FLOORS = (
         "core/spec.*",
         "core/pixels*",
         "core/region.*",
+        "core/sha256.*",
     ),
     ("core/segment*", "core/birth.*", "core/doors.*"),
     ("core/watch.*",),
-    ("core/simulator*", "core/attach.*", "core/message.*", "core/describe.*", "learner/*"),
+    (
+        *("core/simulator*", "core/attach.*", "core/calls.*", "core/arrays.*", "core/message.*"),
+        *("core/bridge*", "learner/*"),
+    ),
     ("learner/binding*",),
 )
 SYNCHRONISES = re.compile(r"\b(load_acquire|store_release|exchange|compare|fence)_\w+\(")

@@ -3,7 +3,7 @@
     copy_core.py [--check]
 
 An engine's build sees nothing outside of its plugins, so the plugin carries copies; ``--check``
-changes nothing and fails when they are stale. In the public header the copy makes every call
+changes nothing and fails when they are stale. In the public headers the copy makes every call
 visible: the engine's build hides what is not marked, and the editor links modules as libraries. The
 last line is ``RESULT copied=N stale=N``.
 """
@@ -21,6 +21,9 @@ CORE = "csrc/core"
 #: What only a learner does: making segments, and reading those that engines made.
 NOT_COPIED = {"birth.c", "memory_limit.c", "memory_limit.h", "region.c", "region.h"}
 
+#: Whose calls the plugin's other modules make.
+VISIBLE = {"uerl_shm.h", "bridge.h"}
+
 
 def copies(root: Path = ROOT) -> dict[Path, str]:
     """Return the text that every copied file has to have, by its path."""
@@ -37,8 +40,8 @@ def copies(root: Path = ROOT) -> dict[Path, str]:
 
 
 def visible(path: Path) -> str:
-    """Return the text of a file, its calls marked as visible if it is the public header."""
-    if path.name != "uerl_shm.h":
+    """Return the text of a file, its calls marked as visible if it is a public header."""
+    if path.name not in VISIBLE:
         return path.read_text()
     return f"#pragma GCC visibility push(default)\n{path.read_text()}#pragma GCC visibility pop\n"
 

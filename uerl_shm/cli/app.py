@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from uerl_shm.cli import (
     bench,
+    bridge,
     check,
     clean,
     describe,
@@ -129,6 +130,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "view": view.view,
     "probe": probe.probe,
     "serve-metrics": serve_metrics.serve_metrics,
+    "bridge": bridge.bridge,
     "record": record.record,
     "replay": replay.replay,
     "clean": clean.clean,

@@ -17,7 +17,7 @@ void uerl_simulator_look_for_message(uerl_simulator *simulator)
         return;
     simulator->messages_seen = count;
     const struct uerl_message *area =
-        uerl_segment_message_to_simulator(&simulator->segment, simulator->lane);
+        uerl_segment_message_to_simulator(&simulator->segment, simulator->place);
     const uint32_t bytes = load_relaxed_u32(&area->bytes);
     if (bytes > simulator->segment.header.message_bytes)
         return; /* nobody who follows the protocol wrote that */
@@ -31,7 +31,7 @@ const void *uerl_simulator_message(const uerl_simulator *simulator, uint32_t *ki
         return NULL;
     *kind = simulator->message_kind;
     *bytes = simulator->message_bytes;
-    return uerl_segment_message_to_simulator(&simulator->segment, simulator->lane) + 1;
+    return uerl_segment_message_to_simulator(&simulator->segment, simulator->place) + 1;
 }
 
 int uerl_simulator_write_message(uerl_simulator *simulator, uint32_t kind, const void *data,
@@ -44,7 +44,7 @@ int uerl_simulator_write_message(uerl_simulator *simulator, uint32_t kind, const
                          "message_bytes in the spec",
                          (unsigned long long)bytes, capacity);
     struct uerl_message *area =
-        uerl_segment_message_to_learner(&simulator->segment, simulator->lane);
+        uerl_segment_message_to_learner(&simulator->segment, simulator->place);
     if (bytes > 0) /* without bytes, data may be null */
         memcpy(area + 1, data, bytes);
     area->kind = kind;

@@ -4,7 +4,6 @@
 #define UERL_SEGMENT_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "spec.h"
 
@@ -17,15 +16,15 @@ extern "C" {
 /* A segment in this process. */
 struct uerl_segment {
     char name[UERL_NAME_BYTES + 1];
-    pid_t owner; /* process that mapped it: a fork of it has neither the mapping nor the locks */
+    int64_t owner; /* process that mapped it: a fork of it has neither the mapping nor the locks */
     uint8_t *base;
-    uint64_t bytes;   /* of the mapping */
-    bool own_mapping; /* false: an engine made it and unmaps it */
-    int guard;        /* of guard.h; -1: none */
-    int lock_fd;      /* -1 when read-only */
-    int file_fd;      /* observers keep one to probe locks; -1 otherwise */
-    dev_t device;
-    ino_t inode;
+    uint64_t bytes;            /* of the mapping */
+    bool own_mapping;          /* false: an engine made it and unmaps it */
+    int guard;                 /* of guard.h; -1: none */
+    int lock_fd;               /* -1 when read-only */
+    int file_fd;               /* observers keep one to probe locks; -1 otherwise */
+    uint64_t device;           /* of the file */
+    uint64_t inode;            /* likewise */
     struct uerl_header header; /* this side's copy: identity and sizes, checked */
     struct uerl_group *groups; /* likewise */
     struct uerl_field *fields; /* likewise */
@@ -36,13 +35,14 @@ int uerl_segment_check_name(const char *name);
 
 /* Makes a segment and takes its owner's lock. `header`, `groups` and `fields` are as
  * uerl_spec_layout() left them; `text` has header->text_bytes bytes. mode, gid: of the file, gid
- * -1: leave. A name whose owner is dead is taken over.
+ * UINT32_MAX: leave. A name whose owner is dead is taken over.
  *
  * Returns UERL_OK; UERL_E_INVALID; UERL_E_EXISTS (in use, or not ours); UERL_E_FULL; UERL_E_SYSTEM.
  */
 int uerl_segment_create(struct uerl_segment *segment, const char *name,
                         const struct uerl_header *header, const struct uerl_group *groups,
-                        const struct uerl_field *fields, const char *text, mode_t mode, gid_t gid);
+                        const struct uerl_field *fields, const char *text, uint32_t mode,
+                        uint32_t gid);
 
 /* Maps the segment `name` and checks it. read_only: an observer; takes no lock fd.
  * Returns UERL_OK; UERL_E_NOT_FOUND; UERL_E_LAYOUT; UERL_E_CORRUPT; UERL_E_SYSTEM. */

@@ -19,6 +19,7 @@ struct uerl_watch {
     const uint32_t *generation; /* stored by another thread; 0 before ready() */
     uint32_t lane;
     char name[UERL_NAME_BYTES];
+    bool relays; /* a fence ends the simulator, but not the process; set before ready() */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;

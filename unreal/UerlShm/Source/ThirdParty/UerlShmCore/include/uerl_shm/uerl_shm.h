@@ -99,7 +99,8 @@ uint32_t uerl_simulator_first_env(const uerl_simulator *simulator); /* of the wh
 uint32_t
 uerl_simulator_autoreset_mode(const uerl_simulator *simulator); /* enum uerl_autoreset_mode */
 uint32_t uerl_simulator_num_arrays(const uerl_simulator *simulator);
-const char *uerl_simulator_text(const uerl_simulator *simulator); /* spec and launch, JSON */
+uint32_t uerl_simulator_message_bytes(const uerl_simulator *simulator); /* capacity of a message */
+const char *uerl_simulator_text(const uerl_simulator *simulator);       /* spec and launch, JSON */
 
 /* Fills `array` with array `index`, 0 <= index < uerl_simulator_num_arrays(). */
 int uerl_simulator_array(const uerl_simulator *simulator, uint32_t index, struct uerl_array *array);
