@@ -22,7 +22,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
 .PHONY: sanitize fuzz bench-rollouts
-.PHONY: crash-states unreal test-unreal test-export test-pod test-ray
+.PHONY: crash-states unreal test-unreal test-bridge test-export test-pod test-ray
 .PHONY: selfplay two-policies two-learners sac curriculum parallel-engines
 .DELETE_ON_ERROR:
 
@@ -111,6 +111,10 @@ test-unreal: .venv/built .venv/onnx ## all that can be shown of the Unreal plugi
 test-pod: .venv/built ## run the Pods of k8s/ with podman: images, users, a killed simulator
 	-.ci/packages $(PYTHON) podman runc catatonit debootstrap
 	$(RUN) tests/pod/run.py $(ARGS)
+
+test-bridge: .venv/built ## a bridge between two network namespaces: bytes, cuts, strangers
+	$(RUN) tests/unreal/build.py --out build/unreal/plain
+	$(RUN) tests/bridge/run.py $(ARGS)
 
 test-export: .venv/built .venv/onnx ## export policies, and serve them
 	$(RUN) -m pytest tests/cli/test_export.py tests/cli/test_serve.py $(ARGS)

@@ -156,7 +156,8 @@ class Wire:
     def free(self) -> None:
         """Close the socket and the rest; nobody may be waiting any more."""
         self.close()
-        self._let_arrive()
+        if time.monotonic() - self.heard_s < SILENT_S:
+            self._let_arrive()
         with self._lock:
             self._freed = True
             self._socket.close()

@@ -9,8 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import probe
-
+from conformance import probe
 from support import bridged
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ MODULES = {
     "Core": """
         Async/Async.h Async/ParallelFor.h CoreGlobals.h CoreMinimal.h HAL/CriticalSection.h
         HAL/Event.h HAL/FileManager.h HAL/IConsoleManager.h HAL/PlatformMemory.h
-        HAL/PlatformMisc.h HAL/ThreadHeartBeat.h Misc/App.h Misc/AutomationTest.h
+        HAL/PlatformMisc.h HAL/PlatformTime.h HAL/Runnable.h HAL/RunnableThread.h
+        HAL/ThreadHeartBeat.h Misc/App.h Misc/AutomationTest.h
         Misc/CommandLine.h Misc/CoreDelegates.h Misc/Crc.h Misc/EngineVersionComparison.h
-        Misc/FileHelper.h Misc/Parse.h Misc/Paths.h Misc/ScopeLock.h Modules/ModuleManager.h
+        Misc/FileHelper.h Misc/Guid.h Misc/Parse.h Misc/Paths.h Misc/ScopeLock.h Modules/ModuleManager.h
         Serialization/Archive.h Tasks/Task.h""",
     "CoreUObject": """
         Misc/PackageName.h UObject/Class.h UObject/Object.h UObject/ObjectKey.h UObject/Package.h
@@ -54,7 +55,8 @@ MODULES = {
     "NNE": "NNE.h NNEModelData.h NNERuntimeCPU.h",
     "RHI": "RHIGPUReadback.h",
     "RenderCore": "RenderingThread.h",
-    "UerlShmCore": "uerl_shm/layout.h uerl_shm/uerl_shm.h",
+    "Sockets": "AddressInfoTypes.h IPAddress.h SocketSubsystem.h Sockets.h",
+    "UerlShmCore": "uerl_shm/bridge.h uerl_shm/layout.h uerl_shm/uerl_shm.h",
 }
 MODULE_OF = {name: module for module, names in MODULES.items() for name in names.split()}
 

@@ -60,10 +60,13 @@ struct uerl_received {
     uint32_t has_message; /* 1: uerl_simulator_message() has one that came with this command */
 };
 
-/* Where the learner's launcher put the name, the lane and a request to describe. */
+/* Where the learner's launcher put the name, the lane and a request to describe; and where a bridge
+ * (bridge.h) and its token are found, for simulators that can use one. */
 #define UERL_ENV_NAME "UERL_SHM_NAME"
 #define UERL_ENV_LANE "UERL_SHM_LANE"
 #define UERL_ENV_DESCRIBE "UERL_SHM_DESCRIBE"
+#define UERL_ENV_BRIDGE "UERL_SHM_BRIDGE"
+#define UERL_ENV_BRIDGE_TOKEN_FILE "UERL_SHM_BRIDGE_TOKEN_FILE"
 
 /* Writes the spec (JSON, see docs/spec.md) to the file that UERL_SHM_DESCRIBE names.
  *

@@ -11,3 +11,4 @@
 #include "ShimObject.h"
 #include "ShimPlatform.h"
 #include "ShimRender.h"
+#include "ShimSockets.h"

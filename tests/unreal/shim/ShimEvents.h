@@ -22,6 +22,10 @@ class FTimespan
     {
         return Ticks;
     } // of 100 nanoseconds
+    bool operator>(const FTimespan &Other) const
+    {
+        return Ticks > Other.Ticks;
+    }
 
   private:
     explicit FTimespan(int64 Ticks) : Ticks(Ticks)
@@ -36,6 +40,7 @@ class FEvent
   public:
     void Trigger();
     bool Wait(FTimespan Time);
+    EEventMode Mode = EEventMode::ManualReset;
 
   private:
     std::mutex Mutex;
@@ -45,8 +50,9 @@ class FEvent
 class FEventRef
 {
   public:
-    explicit FEventRef(EEventMode)
+    explicit FEventRef(EEventMode Mode)
     {
+        Event.Mode = Mode;
     }
     FEvent *operator->()
     {

@@ -131,8 +131,10 @@ void FEvent::Trigger()
 bool FEvent::Wait(FTimespan Time)
 {
     std::unique_lock Lock(Mutex);
-    return Changed.wait_for(Lock, std::chrono::nanoseconds(Time.GetTicks() * 100),
-                            [this] { return bTriggered; });
+    const bool bCame = Changed.wait_for(Lock, std::chrono::nanoseconds(Time.GetTicks() * 100),
+                                        [this] { return bTriggered; });
+    bTriggered = bTriggered && Mode == EEventMode::ManualReset;
+    return bCame;
 }
 
 // facts: open without O_EXCL and O_TRUNC, mode 0666 less the umask; bCreate truncates whatever it

@@ -142,6 +142,10 @@ struct FMemory {
     {
         return Bytes == 0 ? Target : std::memcpy(Target, Source, Bytes);
     }
+    static void *Memmove(void *Target, const void *Source, SIZE_T Bytes)
+    {
+        return std::memmove(Target, Source, Bytes);
+    }
     static void Memzero(void *Target, SIZE_T Bytes)
     {
         std::memset(Target, 0, Bytes);

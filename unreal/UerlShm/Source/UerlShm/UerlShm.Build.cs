@@ -10,6 +10,7 @@ public class UerlShm : ModuleRules
 		PCHUsage = PCHUsageMode.UseExplicitOrSharedPCHs;
 		PublicDependencyModuleNames.AddRange(new[] { "Core", "CoreUObject", "Engine", "Json" });
 		PrivateDependencyModuleNames.AddRange(
-			new[] { "InputCore", "NNE", "PhysicsCore", "Projects", "RHI", "RenderCore", "UerlShmCore" });
+			new[] { "InputCore", "NNE", "PhysicsCore", "Projects", "RHI", "RenderCore", "Sockets",
+				"UerlShmCore" });
 	}
 }

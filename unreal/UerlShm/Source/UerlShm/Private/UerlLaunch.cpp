@@ -4,6 +4,7 @@
 
 #include "HAL/PlatformMisc.h"
 #include "Misc/CommandLine.h"
+#include "Misc/FileHelper.h"
 #include "Misc/Parse.h"
 #include "UerlConsole.h"
 #include "UerlShmModule.h"
@@ -23,10 +24,34 @@ static FString ReadText(const TCHAR* Key, const TCHAR* Variable)
 	return Value;
 }
 
+// On the command line every user of the machine can read it: better in a file.
+static FString ReadBridgeToken()
+{
+	FString Token, File;
+	if (FParse::Value(FCommandLine::Get(), TEXT("UerlBridgeToken="), Token))
+	{
+		return Token;
+	}
+	File = ReadText(TEXT("UerlBridgeTokenFile="), TEXT(UERL_ENV_BRIDGE_TOKEN_FILE));
+	if (!FFileHelper::LoadFileToString(Token, *File))
+	{
+		UE_LOG(LogUerlShm, Error,
+			TEXT("token file '%s' cannot be read, expected one line: give "
+				 "-UerlBridgeTokenFile= the file that the learner's end has, too"),
+			*File);
+	}
+	return Token.TrimStartAndEnd();
+}
+
 FUerlLaunch FUerlLaunch::Read()
 {
 	FUerlLaunch Launch;
 	Launch.Name = ReadText(TEXT("UerlShm="), TEXT(UERL_ENV_NAME));
+	Launch.Bridge = ReadText(TEXT("UerlBridge="), TEXT(UERL_ENV_BRIDGE));
+	if (!Launch.Bridge.IsEmpty())
+	{
+		Launch.BridgeToken = ReadBridgeToken();
+	}
 	Launch.DescribeFile = ReadText(TEXT("UerlShmDescribe="), TEXT(UERL_ENV_DESCRIBE));
 	const FString Lane = ReadText(TEXT("UerlLane="), TEXT(UERL_ENV_LANE));
 	if (Lane.IsNumeric())

@@ -7,15 +7,27 @@
 /** What the command line and the environment ask of this process. */
 struct FUerlLaunch
 {
-	/** Reads -UerlShm=, -UerlLane=, -UerlShmDescribe=, -UerlNextLearnerS=, or the launcher's
-	 * environment. */
+	/** Reads -UerlShm=, -UerlLane=, -UerlBridge=, -UerlBridgeToken=, -UerlBridgeTokenFile=,
+	 * -UerlShmDescribe=, -UerlNextLearnerS=, or the launcher's environment. */
 	static FUerlLaunch Read();
 
 	/** Name of the learner's segment; empty: play as usual. */
 	FString Name;
 
+	/** host:port of a learner's end of a bridge, in place of a name; empty: none. */
+	FString Bridge;
+
+	/** What both ends of the bridge know. */
+	FString BridgeToken;
+
 	/** Lane of it; -1: the first free one. */
 	int32 Lane = -1;
+
+	/** The bridge or the name; empty: no learner is named. */
+	const FString& GetLearner() const
+	{
+		return Bridge.IsEmpty() ? Name : Bridge;
+	}
 
 	/** Where the spec is to be written; empty: nobody asked. */
 	FString DescribeFile;

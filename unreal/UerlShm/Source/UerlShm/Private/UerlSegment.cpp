@@ -2,12 +2,20 @@
 
 #include "UerlSegment.h"
 
+#include "HAL/PlatformTime.h"
+#include "UerlBridge.h"
+#include "UerlLaunch.h"
 #include "UerlPlatform.h"
 #include "UerlShmModule.h"
 
 THIRD_PARTY_INCLUDES_START
 #include "uerl_shm/uerl_shm.h"
 THIRD_PARTY_INCLUDES_END
+
+/** Between two connections to a learner's end that has no learner yet, or no free lane. */
+static constexpr double BridgeRetryS = 0.5;
+
+FUerlSegment::FUerlSegment() = default;
 
 FUerlSegment::~FUerlSegment()
 {
@@ -95,10 +103,104 @@ FUerlSegment::EAttach FUerlSegment::Attach(const FString& Name, int32 Lane)
 	return Fail(bMayCome ? EAttach::Later : EAttach::Refused, UTF8_TO_TCHAR(uerl_last_error()));
 }
 
+FUerlSegment::EAttach FUerlSegment::Attach(const FUerlLaunch& Launch)
+{
+	return Launch.Bridge.IsEmpty() ? Attach(Launch.Name, Launch.Lane) : Connect(Launch);
+}
+
+// One try takes several calls: a thread connects meanwhile.
+FUerlSegment::EAttach FUerlSegment::Connect(const FUerlLaunch& Launch)
+{
+	check(Simulator == nullptr);
+	if (!Bridge.IsValid())
+	{
+		if (FPlatformTime::Seconds() < RetryAt)
+		{
+			return EAttach::Later;
+		}
+		Bridge = MakeUnique<FUerlBridge>(Launch.Bridge, Launch.BridgeToken, Launch.Lane);
+		RetryAt = FPlatformTime::Seconds() + BridgeRetryS;
+	}
+	const int Outcome = Bridge->GetOutcome(Error);
+	Simulator = Outcome == UERL_OK ? Bridge->GetSimulator() : nullptr;
+	if (Simulator != nullptr)
+	{
+		return EAttach::Attached;
+	}
+	if (Outcome == UERL_OK)
+	{
+		Error = FString::Printf(TEXT("connecting to the bridge at %s"), *Launch.Bridge);
+		return EAttach::Later;
+	}
+	Detach();
+	const bool bMayCome =
+		Outcome == UERL_E_NOT_FOUND || Outcome == UERL_E_EXISTS || Outcome == UERL_E_CLOSED;
+	return bMayCome ? EAttach::Later : EAttach::Refused;
+}
+
+int FUerlSegment::Receive(uerl_received& OutReceived, FTimespan Time)
+{
+	if (!Bridge.IsValid())
+	{
+		return uerl_simulator_receive(
+			Simulator, &OutReceived, Time.GetTicks() * ETimespan::NanosecondsPerTick);
+	}
+	const auto Look = [this, &OutReceived]
+	{ return uerl_simulator_receive(Simulator, &OutReceived, 0); };
+	int Outcome = Bridge->Call(Look);
+	if (Outcome == UERL_E_TIMEOUT && Time > FTimespan::Zero())
+	{
+		Bridge->WaitForInput(Time);
+		Outcome = Bridge->Call(Look);
+	}
+	return Outcome;
+}
+
+int FUerlSegment::Ready()
+{
+	return Call([this] { return uerl_simulator_ready(Simulator); });
+}
+
+int FUerlSegment::Refuse(const FString& Text)
+{
+	return Call([this, &Text] { return uerl_simulator_refuse(Simulator, TCHAR_TO_UTF8(*Text)); });
+}
+
+int FUerlSegment::Send()
+{
+	return Call([this] { return uerl_simulator_send(Simulator); });
+}
+
+int FUerlSegment::Fail(const char* Text)
+{
+	return Call([this, Text] { return uerl_simulator_fail(Simulator, Text); });
+}
+
+int FUerlSegment::WriteMessage(const TArray<uint8>& Bytes)
+{
+	return Call(
+		[this, &Bytes]
+		{
+			return uerl_simulator_write_message(
+				Simulator, UERL_MESSAGE_CUSTOM, Bytes.GetData(), Bytes.Num());
+		});
+}
+
+int FUerlSegment::Call(TFunctionRef<int()> Function)
+{
+	return Bridge.IsValid() ? Bridge->Call(Function) : Function();
+}
+
 void FUerlSegment::Detach()
 {
-	uerl_simulator_detach(Simulator);
+	const auto Leave = [this]
+	{
+		uerl_simulator_detach(Simulator);
+		return UERL_OK;
+	};
+	Call(Leave);
 	Simulator = nullptr;
+	Bridge.Reset();
 	Unmap();
 }
 

@@ -5,10 +5,14 @@
 #include "CoreMinimal.h"
 #include "HAL/PlatformMemory.h"
 
+class FUerlBridge;
+struct FUerlLaunch;
+struct uerl_received;
 struct uerl_simulator;
 
 /**
- * A learner's segment, mapped by the engine, and the lane of it that this process holds.
+ * A learner's segment, mapped by the engine, and the lane of it that this process holds; or a
+ * bridge to a lane on another machine, without a segment here.
  *
  * It never creates, truncates or unlinks: the learner made the file and will remove it. Every size
  * comes from the file and from the learner's header, none from this machine's page size.
@@ -26,6 +30,7 @@ public:
 		Refused,
 	};
 
+	FUerlSegment();
 	~FUerlSegment();
 
 	/**
@@ -36,7 +41,10 @@ public:
 	 */
 	EAttach Attach(const FString& Name, int32 Lane);
 
-	/** Frees the lane and the mapping. */
+	/** As Attach(), of the segment or the bridge that this process was asked to serve. */
+	EAttach Attach(const FUerlLaunch& Launch);
+
+	/** Frees the lane and the mapping, or cuts the connection. */
 	void Detach();
 
 	/** The handle for the calls of uerl_shm.h; null while detached. One thread at a time. */
@@ -44,6 +52,14 @@ public:
 	{
 		return Simulator;
 	}
+
+	// The calls of uerl_shm.h that wait or send, over a segment or a bridge.
+	int Ready();
+	int Refuse(const FString& Text);
+	int Receive(uerl_received& OutReceived, FTimespan Time);
+	int Send();
+	int Fail(const char* Text);
+	int WriteMessage(const TArray<uint8>& Bytes);
 
 	/** What was found, what was expected and the remedy. */
 	const FString& GetError() const
@@ -56,8 +72,12 @@ private:
 	EAttach ReadSize(const FString& Name, uint64& OutBytes);
 	bool Map(const FString& Name, uint64 Bytes);
 	void Unmap();
+	EAttach Connect(const FUerlLaunch& Launch);
+	int Call(TFunctionRef<int()> Function);
 
 	FPlatformMemory::FSharedMemoryRegion* Region = nullptr;
+	TUniquePtr<FUerlBridge> Bridge;
+	double RetryAt = 0.0; // in the platform's seconds
 	uerl_simulator* Simulator = nullptr;
 	FString Error;
 };

@@ -47,8 +47,7 @@ TArray<UUerlAgentComponent*> UUerlSimulatorSubsystem::GetAgents() const
 
 bool UUerlSimulatorSubsystem::SendMessage(const TArray<uint8>& Bytes)
 {
-	return IsAttached() && uerl_simulator_write_message(Segment->GetSimulator(),
-							   UERL_MESSAGE_CUSTOM, Bytes.GetData(), Bytes.Num()) == UERL_OK;
+	return IsAttached() && Segment->WriteMessage(Bytes) == UERL_OK;
 }
 
 void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
@@ -64,7 +63,7 @@ void UUerlSimulatorSubsystem::OnWorldBeginPlay(UWorld& World)
 		Describe(Launch->DescribeFile);
 		return;
 	}
-	if (Launch->Name.IsEmpty())
+	if (Launch->GetLearner().IsEmpty())
 	{
 		UE_LOG(LogUerlShm, Display,
 			TEXT("no learner is named, the world plays as usual: give -UerlShm=NAME to make it a "
@@ -150,7 +149,7 @@ void UUerlSimulatorSubsystem::WaitForLearner()
 	FDisableHitchDetectorScope NoHitches;
 	while (!IsEngineExitRequested())
 	{
-		const FUerlSegment::EAttach Outcome = Segment->Attach(Launch->Name, Launch->Lane);
+		const FUerlSegment::EAttach Outcome = Segment->Attach(*Launch);
 		if (Outcome == FUerlSegment::EAttach::Attached)
 		{
 			if (Prepare())
@@ -189,7 +188,7 @@ bool UUerlSimulatorSubsystem::Prepare()
 	uerl_simulator* const Simulator = Segment->GetSimulator();
 	TArray<FString> Problems;
 	Env->Prepare(Simulator, Problems);
-	if (Problems.Num() == 0 && uerl_simulator_ready(Simulator) != UERL_OK)
+	if (Problems.Num() == 0 && Segment->Ready() != UERL_OK)
 	{
 		Problems.Add(UTF8_TO_TCHAR(uerl_last_error()));
 	}
@@ -198,7 +197,7 @@ bool UUerlSimulatorSubsystem::Prepare()
 		Refuse(Problems);
 		return false;
 	}
-	UE_LOG(LogUerlShm, Display, TEXT("serves %s, lane %d, with %d agents"), *Launch->Name,
+	UE_LOG(LogUerlShm, Display, TEXT("serves %s, lane %d, with %d agents"), *Launch->GetLearner(),
 		uerl_simulator_lane(Simulator), GetAgents().Num());
 	return true;
 }
@@ -207,7 +206,7 @@ void UUerlSimulatorSubsystem::Refuse(const TArray<FString>& Problems)
 {
 	const FString Text = FString::Join(Problems, TEXT("; "));
 	UE_LOG(LogUerlShm, Error, TEXT("%s"), *Text);
-	uerl_simulator_refuse(Segment->GetSimulator(), TCHAR_TO_UTF8(*Text));
+	Segment->Refuse(Text);
 	Leave(FString(), /* bLearnerIsGone = */ false);
 }
 
@@ -232,9 +231,8 @@ bool UUerlSimulatorSubsystem::ReceiveCommand()
 	while (!IsEngineExitRequested())
 	{
 		uerl_received Received;
-		const int64 SliceNs =
-			Launch->bHardLockStep ? Slice.GetTicks() * ETimespan::NanosecondsPerTick : 0;
-		const int Outcome = uerl_simulator_receive(Segment->GetSimulator(), &Received, SliceNs);
+		const int Outcome =
+			Segment->Receive(Received, Launch->bHardLockStep ? Slice : FTimespan::Zero());
 		if (Outcome == UERL_OK)
 		{
 			Options.Empty();
@@ -283,9 +281,8 @@ bool UUerlSimulatorSubsystem::Answer()
 	const uint32 Control = uerl_simulator_control(Segment->GetSimulator(), 0);
 	if (Control == UERL_CONTROL_STEP && Env->HasEnded())
 	{
-		uerl_simulator_fail(Segment->GetSimulator(),
-			"the env got a step after its episode had ended, expected a "
-			"reset first: call reset() before step()");
+		Segment->Fail("the env got a step after its episode had ended, expected a "
+					  "reset first: call reset() before step()");
 		Leave(TEXT("the learner sent a step after the episode had ended, expected a reset first"),
 			/* bLearnerIsGone = */ false);
 		return false;
@@ -316,7 +313,7 @@ void UUerlSimulatorSubsystem::BeginResult(bool bObserves)
 			{
 				Env->Remember(); // the learner may change the rows once it has them
 			}
-			uerl_simulator_send(Segment->GetSimulator());
+			Segment->Send();
 		});
 }
 
