@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -69,6 +71,9 @@ def connected(local_nodes: int) -> Iterator[Nodes | None]:
         local_nodes: How many nodes to simulate here; 0: join the cluster that there is, whose head
             started this process (a RayJob) or whose address is in ``RAY_ADDRESS``.
     """
+    # Ray's processes import the neighbours of this script from where it is, if that stands here by
+    # its real name: the folder may be a link.
+    sys.path.append(str(Path(__file__).resolve().parent))
     if local_nodes == 0:
         ray.init(address="auto")
         try:

@@ -128,6 +128,9 @@ def ddp(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> Fig
         ]
     )
     one = ray_ddp.run(options)
+    options.iterations += 1  # the next run of this name, as after a lost head
+    ray_ddp.run(options)
+    resumed = ray_ddp.read_log(Path(options.log))[0]["ranks"][0]["iteration"]
     options.num_pods, options.name = NUM_NODES, "many"
     options.iterations, options.log = args.ddp_iterations, str(folder / "many.jsonl")
     draw, log = random.Random(args.seed), Path(options.log)
@@ -164,6 +167,7 @@ def ddp(nodes: ray_cluster.Nodes, folder: Path, args: argparse.Namespace) -> Fig
         "ddp_nodes": many["nodes"],
         "ddp_steps_per_s": calm["steps_per_s"],
         "ddp_steps_per_s_one_node": one["steps_per_s"],
+        "ddp_resumed_with": resumed,
         "ddp_return": many["mean_return"],
         "ddp_kills": num_kills,
         "ddp_lost_ranks": many["lost_ranks"],
@@ -193,6 +197,7 @@ def shortfalls_of(figures: Figures, args: argparse.Namespace) -> list[str]:
         "rllib_sidecar_restarts": 1,
         "rllib_env_runner_restarts": 1,
         "ddp_iterations": args.ddp_iterations,
+        "ddp_resumed_with": ITERATIONS + 1,
         "ddp_ranks": NUM_NODES,
         "ddp_nodes": NUM_NODES,
         "ddp_kills": 3,
