@@ -295,11 +295,17 @@ def main() -> int:
     args = parse_args()
     with ray_cluster.connected(args.local_nodes):
         result = run(args)
+    missed = []
+    if result["unequal_hashes"]:
+        missed.append(
+            f"parameters differ between ranks in {result['unequal_hashes']} iterations, expected "
+            "none: learn with the shared policy, and equally often on every rank"
+        )
+    if result["iterations"] < args.iterations:
+        missed.append(f"iterations {result['iterations']}, expected {args.iterations}")
+    sys.stderr.writelines(f"{text}\n" for text in missed)
     print("RESULT", *(f"{name}={value}" for name, value in result.items()), flush=True)
-    if result["unequal_hashes"] or result["iterations"] < args.iterations:
-        print("parameters differ between ranks, or iterations are missing", file=sys.stderr)
-        return 1
-    return 0
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -120,16 +120,16 @@ def main() -> int:
     args = parse_args()
     with ray_cluster.connected(args.local_nodes):
         result = run(args)
-    print("RESULT", *(f"{name}={value:.6g}" for name, value in result.items()), flush=True)
-    if result["mean_return"] < LEAST * result["random_return"]:
-        least = LEAST * result["random_return"]
+    least = LEAST * result["random_return"]
+    missed = result["mean_return"] < least
+    if missed:
         print(
             f"mean_return {result['mean_return']:.2f}, expected at least {least:.2f}: train for "
             "longer",
             file=sys.stderr,
         )
-        return 1
-    return 0
+    print("RESULT", *(f"{name}={value:.6g}" for name, value in result.items()), flush=True)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
