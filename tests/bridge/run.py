@@ -33,6 +33,7 @@ from command_line import PROGRAM
 from processes import eventually
 from support.probes import CONFORMANCE, spec_of
 from uerl_shm import ArraySpec, EnvSpec, VecEnv
+from uerl_shm.launcher import describe
 from verify import drives
 from verify.session import Session
 
@@ -40,6 +41,7 @@ PROBE = [sys.executable, str(CONFORMANCE / "probe.py")]
 WORDS = ["--info", "speed:float32:3", "--observation", "camera:uint8:32x32x3"]
 WORDS += ["--observation", "state:float32:17"]
 PORT = 7450
+ENGINE = HERE.parents[1] / "build/unreal/plain/shim_engine"  # tests/unreal/build.py
 LONGEST_CUT_S = 2.0
 Figures = dict[str, object]
 
@@ -264,6 +266,51 @@ def check_strangers(place: Place) -> Figures:
     return figures
 
 
+def check_engine(place: Place, num_steps: int) -> Figures:
+    """The plugin, where nothing can be made in /dev/shm, beside itself with a segment."""
+    name = f"bridge-engine-{os.getpid()}"
+    empty = place.folder / "empty"
+    empty.mkdir()
+    hide = f'mount --bind {empty} /dev/shm && mount -o remount,bind,ro /dev/shm && exec "$@"'
+    alone = ["unshare", "--mount", "sh", "-c", hide, "sh"]
+    program = [ENGINE, "Walk"]
+    far = [f"-UerlBridge={LEARNER_ADDRESS}:{PORT}", f"-UerlBridgeTokenFile={place.token}"]
+    made = describe([str(ENGINE), "Walk"])
+    with place.process(place.cable.learner, [*program, f"-UerlShm={name}"]):
+        near = walked(name, made, num_steps)
+    with place.bridge(name), place.process(place.cable.engine, [*alone, *program, *far]) as engine:
+        over = walked(name, made, num_steps)
+        assert engine.process.wait(30) == 0, engine.log.read_text()
+        maps = engine.log.read_text().count("Shim: map")
+    figures: Figures = {
+        "engine_steps": num_steps, "engine_wrong": sum(a != b for a, b in zip(near, over)),
+        "engine_maps": maps, "engine_files": len(list(empty.iterdir())),
+    }  # fmt: skip
+    assert not (figures["engine_wrong"] or maps or figures["engine_files"]), figures
+    return figures
+
+
+def walked(name: str, made: EnvSpec, num_steps: int) -> list[bytes]:
+    """Step the level Walk; the bytes of every step."""
+    rng = np.random.default_rng(1)
+    env = VecEnv(num_envs=1, spec=made, name=name, startup_timeout_s=60)
+    with contextlib.closing(env):
+        env.reset(seed=0)
+        return [
+            bytes_of(env.step(rng.uniform(-1, 1, (1, 2)).astype(np.float32)))
+            for _ in range(num_steps)
+        ]
+
+
+def bytes_of(tree: Any) -> bytes:
+    """All arrays of nested tuples and dicts, one after the other."""
+    if isinstance(tree, dict):
+        return b"".join(key.encode() + bytes_of(value) for key, value in sorted(tree.items()))
+    if isinstance(tree, tuple):
+        return b"".join(map(bytes_of, tree))
+    return np.asarray(tree).tobytes()
+
+
 def main() -> None:
     """Run all of it, whatever fails."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -281,6 +328,7 @@ def main() -> None:
             "speed": lambda: check_speed(place),
             "cut": lambda: check_cut(place),
             "strangers": lambda: check_strangers(place),
+            "engine": lambda: check_engine(place, steps),
         }
         for name, check in checks.items():
             print(f"== {name}", flush=True)

@@ -30,8 +30,8 @@ MODULES = {
         HAL/PlatformMisc.h HAL/PlatformTime.h HAL/Runnable.h HAL/RunnableThread.h
         HAL/ThreadHeartBeat.h Misc/App.h Misc/AutomationTest.h
         Misc/CommandLine.h Misc/CoreDelegates.h Misc/Crc.h Misc/EngineVersionComparison.h
-        Misc/FileHelper.h Misc/Guid.h Misc/Parse.h Misc/Paths.h Misc/ScopeLock.h Modules/ModuleManager.h
-        Serialization/Archive.h Tasks/Task.h""",
+        Misc/FileHelper.h Misc/Guid.h Misc/Parse.h Misc/Paths.h Misc/ScopeLock.h
+        Modules/ModuleManager.h Serialization/Archive.h Tasks/Task.h""",
     "CoreUObject": """
         Misc/PackageName.h UObject/Class.h UObject/Object.h UObject/ObjectKey.h UObject/Package.h
         UObject/SavePackage.h UObject/UObjectHash.h UObject/WeakObjectPtr.h""",
