@@ -93,6 +93,8 @@ def image(target: str) -> str:
                 *(f"--volume={mount}:ro" for mount in pip_mounts(Path(folder))),
             ]
             subprocess.run([*command, str(ROOT)], env=environ, check=True)
+        # podman's cache once took layers of older sources for these.
+        assert is_built(name, sources_hash), f"{name} is of other sources: podman rmi {name}"
     return name
 
 
