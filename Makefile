@@ -21,7 +21,7 @@ PROGRAMS := $(patsubst tests/c/%,$(OUT)/%,$(basename $(wildcard tests/c/*.c test
 
 .PHONY: help build train play test test-c verify soak models \
     bench bench-full bench-report recovery lint format dist clean
-.PHONY: sanitize fuzz bench-rollouts
+.PHONY: sanitize fuzz bench-rollouts scaling scaling-report
 .PHONY: crash-states unreal test-unreal test-bridge test-export test-pod test-ray
 .PHONY: selfplay two-policies two-learners sac curriculum parallel-engines
 .DELETE_ON_ERROR:
@@ -130,6 +130,12 @@ bench-full: .venv/built .venv/peers ## every row of every table, kept in benchma
 
 bench-report: .venv/built ## write docs/benchmarks.md from the kept runs
 	$(RUN) benchmarks/report.py
+
+scaling: .venv/built ## measure what one machine can show of many Pods
+	$(RUN) benchmarks/scaling.py
+
+scaling-report: .venv/built ## write the tables and the picture of docs/scaling.md
+	$(RUN) benchmarks/scaling_report.py
 
 recovery: .venv/built ## measure how soon a killed simulator or learner is replaced
 	$(RUN) benchmarks/recovery.py
