@@ -1,4 +1,4 @@
-/* pixels_x86.c: 16 pixels at a time with SSSE3, 32 with AVX2.
+/* pixels_x86.c: 16 pixels at a time with SSSE3, 32 with AVX2; portable.
  *
  * A line ends with a block that begins before the last one has ended: some pixels are written
  * twice, with the same bytes, and nothing beyond the line is touched. Lines shorter than a block

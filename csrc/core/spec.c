@@ -1,4 +1,4 @@
-/* spec.c: from a spec to offsets. */
+/* spec.c: from a spec to offsets; portable. */
 #include "spec.h"
 
 #include <stdbool.h>

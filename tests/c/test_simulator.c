@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "lanes.h"
 #include "simulator_private.h"
+#include "watch.h"
 
 TEST(calls_in_the_wrong_order_are_refused_and_say_which_comes_first)
 {

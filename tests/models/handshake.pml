@@ -3,7 +3,7 @@
  *
  * One learner, two lanes, total store order: what a process stores waits in a buffer of its own
  * and reaches memory later, oldest first; a fence, an atomic add and a futex call empty the buffer.
- * The code: commit() and sleep_slice() of csrc/core/simulator.c, broadcast() of
+ * The code: uerl_lane_commit() and sleep_slice() of csrc/core/simulator.c, broadcast() of
  * csrc/learner/commands.cpp, sleep_slice() of csrc/learner/learner.cpp, csrc/core/ring.h.
  *
  * As it is, the model has no time limits: it ends only if every sleeper is woken. Variants:
@@ -93,7 +93,7 @@ proctype simulator(byte lane)
         /* take_command(): what the index counts is there, and in order. */
         assert(memory[COMMAND_ENTRY(lane, read_index)] == read_index + 1);
         read_index++ }
-        /* commit() */
+        /* uerl_lane_commit() */
 #ifdef MUTANT_LOOK_BEFORE_COUNT /* what [P] forbids where an add is no fence */
         sleeping = memory[SLEEPING];
         wake_at = memory[WAKE_AT];

@@ -3,7 +3,7 @@
  * One learner, one lane, two simulators, of which one may be killed anywhere; each may stop
  * anywhere for as long as it likes, which is what an interleaving is. A lock is free only after the
  * address space is gone. Memory is sequentially consistent here.
- * The code: settle(), uerl_simulator_ready(), uerl_simulator_detach() of csrc/core/attach.c,
+ * The code: settle(), say_ready(), leave_lane() of csrc/core/attach.c,
  * take_command() of csrc/core/simulator.c, take_result() and look_for_simulators() of
  * csrc/learner/learner.cpp, mask_missing(), look_for_returns() and adopt() of
  * csrc/learner/masked.cpp, free_for() of csrc/learner/commands.cpp. */

@@ -16,7 +16,7 @@ FLOORS = (
     ("include/uerl_shm/layout.*", "core/atomics.*"),
     ("include/uerl_shm/uerl_shm.*",),
     ("include/uerl_shm/bridge.*",),
-    ("core/error.*",),
+    ("core/error*",),
     (
         "core/ring.*",
         "core/wait.*",

@@ -55,3 +55,22 @@ def test_the_copies_are_a_whole_simulator_whose_calls_can_be_linked(tmp_path, st
     declared = set(re.findall(r"^(?!\s|typedef|#).*?\b(uerl_\w+)\(", header, re.MULTILINE))
     assert len(declared) > 20
     assert declared <= exported, f"{declared - exported} missing: look at NOT_COPIED"
+
+
+def test_what_a_bridge_needs_compiles_and_links_for_windows(tmp_path):
+    # Those sources whose first comment says "portable". They never ran there.
+    compiler = shutil.which("x86_64-w64-mingw32-gcc")
+    if compiler is None:
+        pytest.skip("x86_64-w64-mingw32-gcc is not there (mingw-w64)")
+    sources = [
+        path
+        for path in sorted((HERE / "core").glob("*.c"))
+        if "portable" in path.read_text().split("*/")[1]  # the first says of what it is a copy
+    ]
+    assert {"bridge.c", "calls.c", "spec.c", "pixels.c"} <= {path.name for path in sources}
+    flags = ["-std=c17", "-O2", "-Wall", "-Wextra", "-Werror"]
+    include = [f"-I{HERE / 'include'}", f"-I{HERE / 'core'}"]
+    link = ["-shared", "-Wl,--no-undefined", "-o", str(tmp_path / "bridge.dll")]
+    command = [compiler, *flags, *include, *map(str, sources), *link]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

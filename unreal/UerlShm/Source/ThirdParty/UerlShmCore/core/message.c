@@ -1,8 +1,5 @@
 /* A copy of csrc/core/message.c, made by `make unreal`: change that one. */
-/* message.c: a simulator's messages: bounded bytes beside the rings, and the spec on request. */
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
+/* message.c: a simulator's messages: bounded bytes beside the rings; portable. */
 #include <string.h>
 
 #include "atomics.h"
@@ -60,18 +57,4 @@ void uerl_simulator_write_error(uerl_simulator *simulator, const char *text)
     const size_t length = strlen(text);
     uerl_simulator_write_message(simulator, UERL_MESSAGE_ERROR, text,
                                  length < capacity ? length : capacity);
-}
-
-int uerl_describe(const char *spec_json)
-{
-    const char *path = getenv(UERL_ENV_DESCRIBE);
-    if (path == NULL || path[0] == '\0')
-        return 0;
-    FILE *file = fopen(path, "we");
-    if (file == NULL)
-        return uerl_fail_errno("spec file %s cannot be written", path);
-    const bool written = fputs(spec_json, file) >= 0;
-    if (fclose(file) != 0 || !written)
-        return uerl_fail_errno("spec file %s cannot be written", path);
-    return 1;
 }

@@ -1,6 +1,6 @@
 /* A copy of csrc/core/pixels.c, made by `make unreal`: change that one. */
 /* pixels.c: an engine's camera pixels become a row of a segment, in the one copy that is needed
- * anyway.
+ * anyway; portable.
  *
  * Ordinary stores: the reader is another core, and finds them in the cache that both share
  * (docs/decisions/0003-memory.md). */

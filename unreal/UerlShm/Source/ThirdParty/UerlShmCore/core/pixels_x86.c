@@ -1,5 +1,5 @@
 /* A copy of csrc/core/pixels_x86.c, made by `make unreal`: change that one. */
-/* pixels_x86.c: 16 pixels at a time with SSSE3, 32 with AVX2.
+/* pixels_x86.c: 16 pixels at a time with SSSE3, 32 with AVX2; portable.
  *
  * A line ends with a block that begins before the last one has ended: some pixels are written
  * twice, with the same bytes, and nothing beyond the line is touched. Lines shorter than a block

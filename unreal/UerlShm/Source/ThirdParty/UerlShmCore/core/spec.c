@@ -1,5 +1,5 @@
 /* A copy of csrc/core/spec.c, made by `make unreal`: change that one. */
-/* spec.c: from a spec to offsets. */
+/* spec.c: from a spec to offsets; portable. */
 #include "spec.h"
 
 #include <stdbool.h>
