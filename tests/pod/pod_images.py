@@ -1,7 +1,7 @@
 """The images of the test Pods: built from docker/Dockerfile, once for each state of the sources.
 
-They stay in podman's store as localhost/uerl-test-simulator and so on, with a label that is a hash
-of all that they are made from; a later run builds what has another. `podman rmi` takes them away.
+They stay in podman's store as localhost/uerl-test-simulator and so on; the tag is a hash of all
+that they are made from. A later run builds what has another, and removes the old one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
 PREFIX = "localhost/uerl-test-"
 BASE = f"{PREFIX}base"  # where no registry can be reached
-LABEL = "uerl_shm.sources"
 NEEDED = ("podman", "runc", "catatonit")
 PULL_TIMEOUT_S = 300.0
 BUILT = {"bin", "include", "lib", "__pycache__"}  # in a checkout, left out by .dockerignore
@@ -71,31 +70,35 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def is_built(image: str, sources_hash: str) -> bool:
-    """Return whether the image is there, and made from these sources."""
-    query = [*("podman", "image", "inspect", image), "--format"]
-    query.append(f'{{{{index .Labels "{LABEL}"}}}}')
-    found = subprocess.run(query, capture_output=True, text=True, check=False)
-    return found.returncode == 0 and found.stdout.strip() == sources_hash
+def is_here(name: str) -> bool:
+    """Return whether podman has an image."""
+    return subprocess.run(["podman", "image", "exists", name], check=False).returncode == 0
 
 
 @cache
 def image(target: str) -> str:
-    """Return the image of a target of the Dockerfile, built if the one that is there is old."""
-    name, sources_hash = PREFIX + target, fingerprint()
-    if not is_built(name, sources_hash):
+    """Return the image of a target of the Dockerfile, built if there is none of these sources."""
+    name = f"{PREFIX}{target}:{fingerprint()[:16]}"
+    if not is_here(name):
         with tempfile.TemporaryDirectory(prefix="uerl-test-") as folder:
             environ = settings(Path(folder))
             command = [
                 *("podman", "build", "--quiet", "--network=host", "--pull=never"),
                 *(f"--file={DOCKERFILE}", f"--target={target}", f"--tag={name}"),
-                *(f"--build-arg=BASE={base(environ)}", f"--label={LABEL}={sources_hash}"),
+                f"--build-arg=BASE={base(environ)}",
                 *(f"--volume={mount}:ro" for mount in pip_mounts(Path(folder))),
             ]
             subprocess.run([*command, str(ROOT)], env=environ, check=True)
-        # podman's cache once took layers of older sources for these.
-        assert is_built(name, sources_hash), f"{name} is of other sources: podman rmi {name}"
+        remove_others(name)
     return name
+
+
+def remove_others(name: str) -> None:
+    """Remove images of the same target and of other sources, unless a container uses them."""
+    query = ["podman", "images", "--format={{.Repository}}:{{.Tag}}", name.rpartition(":")[0]]
+    found = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
+    for other in set(found) - {name}:
+        subprocess.run(["podman", "rmi", other], capture_output=True, check=False)
 
 
 @cache
@@ -110,7 +113,7 @@ def base(environ: dict[str, str]) -> str:
     """Return the Dockerfile's base; without a registry, one that is made from Debian's packages."""
     wanted = base_of_dockerfile()
     for name in (wanted, BASE):
-        if subprocess.run(["podman", "image", "exists", name], check=False).returncode == 0:
+        if is_here(name):
             return name
     pull = ["podman", "pull", "--quiet", wanted]
     pulled = subprocess.run(

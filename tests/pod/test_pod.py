@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from pod.conftest import GROUP_ID, LEARNER_ID, NAME, NUM_SIMS, SIMULATOR_ID, SIMULATORS, pod_of
-from pod.pod_images import image, why_not
+from pod.pod_images import ROOT, image, why_not
 from pod.pods import Pod, wait_for
 
+PACKAGE = ROOT / "uerl_shm"
 pytestmark = [
     pytest.mark.podman,
     pytest.mark.slow,
@@ -54,6 +56,20 @@ def training(rendered: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert pod.started, pod.said
         wait_for("the learner steps", lambda: steps_of(pod) > 0)
         yield pod
+
+
+def test_the_images_hold_the_sources_and_one_build_of_the_programs(training):
+    # podman's cache once took layers of older sources for these.
+    package = training.call("learner", "python", "-c", "import uerl_shm as u; print(*u.__path__)")
+    folder = package.stdout.strip()
+    hashed = training.call("learner", "sh", "-c", f"cd {folder} && sha256sum *.py */*.py")
+    files = dict(line.split()[::-1] for line in hashed.stdout.splitlines())
+    ours = {p.relative_to(PACKAGE).as_posix(): p for p in PACKAGE.glob("**/*.py")}
+    assert {file: files.get(file) for file in ours} == {
+        file: hashlib.sha256(path.read_bytes()).hexdigest() for file, path in ours.items()
+    }
+    programs = training.call("learner", "sha256sum", f"{folder}/bin/uerl-sim").stdout.split()[0]
+    assert programs in training.call("sim-0", "sha256sum", "/usr/local/bin/uerl-sim").stdout
 
 
 def test_shm_init_finds_the_segments_room_before_anybody_else_starts(training):
