@@ -25,8 +25,8 @@ __all__ = ["ROLLOUT_SPACE", "checkpoint", "make_env", "report", "train"]
 ROLLOUT_SPACE = "rollout_space"
 # How often Ray takes in what ranks reported, who wait for it meanwhile. Its own 2 s would hold back
 # every iteration that is shorter.
-_LOOKS = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
-_LOOK_EVERY_S = "0.2"
+_INTERVAL = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
+_INTERVAL_S = "0.2"
 
 
 def train(
@@ -82,7 +82,7 @@ def train(
         ray.train.TrainingFailedError: The loop failed more often than ``max_failures``.
     """
     asked = dict(resources or {"CPU": 1})
-    os.environ.setdefault(_LOOKS, _LOOK_EVERY_S)
+    os.environ.setdefault(_INTERVAL, _INTERVAL_S)
     run = TorchTrainer(
         train_loop,
         train_loop_config=dict(config or {}),

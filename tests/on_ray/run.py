@@ -231,7 +231,7 @@ def tested() -> Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rllib-steps", type=int, default=16_384, help="env steps of RLlib")
+    parser.add_argument("--rllib-steps", type=int, default=20_480, help="env steps of RLlib")
     parser.add_argument("--ddp-iterations", type=int, default=48, help="of DDP over two nodes")
     parser.add_argument("--seed", type=int, default=1, help="of who is killed, and when")
     args = parser.parse_args()
