@@ -282,9 +282,10 @@ def check_engine(place: Place, num_steps: int) -> Figures:
         over = walked(name, made, num_steps)
         assert engine.process.wait(30) == 0, engine.log.read_text()
         maps = engine.log.read_text().count("Shim: map")
+    wrong = sum(one != other for one, other in zip(near, over, strict=True))
     figures: Figures = {
-        "engine_steps": num_steps, "engine_wrong": sum(a != b for a, b in zip(near, over, strict=True)),
-        "engine_maps": maps, "engine_files": len(list(empty.iterdir())),
+        "engine_steps": num_steps, "engine_wrong": wrong, "engine_maps": maps,
+        "engine_files": len(list(empty.iterdir())),
     }  # fmt: skip
     assert not (figures["engine_wrong"] or maps or figures["engine_files"]), figures
     return figures

@@ -66,7 +66,8 @@ def test_error_is_also_the_built_in_a_caller_would_guess(kind, built_in):
 
 
 def test_every_class_has_a_built_in_and_stands_in_all_and_in_the_drawing():
-    named = {getattr(errors, name) for name in errors.__all__ if name != "error_from_code"}
+    functions = {"code_of", "error_from_code"}
+    named = {getattr(errors, name) for name in errors.__all__ if name not in functions}
     assert named == {errors.UerlError, errors.SegmentError, *BUILT_IN_OF_CLASS}
     assert errors.__doc__ is not None
     for kind, built_in in BUILT_IN_OF_CLASS.items():
@@ -97,3 +98,10 @@ def test_unknown_code_is_an_error_that_names_the_code():
     error = errors.error_from_code(-77, "odd")
     assert type(error) is errors.UerlError
     assert str(error) == "odd (error code -77)"
+
+
+def test_a_code_that_became_an_exception_becomes_that_code_again():
+    for code in range(-9, 0):
+        for side in ("learner", "simulator"):
+            assert errors.code_of(errors.error_from_code(code, "text", side=side)) == code
+    assert errors.code_of(OSError()) == -9

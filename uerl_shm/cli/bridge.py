@@ -29,11 +29,11 @@ def bridge(
     """Carry the lanes of a segment to simulators on other machines, over TCP or TLS.
 
     Examples:
-        openssl rand -hex 32 > token; chmod 600 token      # and a copy on the engine's machine
         uerl-shm bridge train --listen 10.0.0.2:7450 --token-file token
         uerl-shm bridge train --listen 0.0.0.0:7450 --token-file token --certificate c --key k
 
-    Runs beside the learner, before or after it. An engine comes with
+    The token file has one line, made with `openssl rand -hex 32`, and a copy on the engine's
+    machine. Runs beside the learner, before or after it. An engine comes with
     -UerlBridge=10.0.0.2:7450 -UerlBridgeTokenFile=token, a simulator in Python with
     Simulator(bridge="10.0.0.2:7450"). Each holds a lane as if it were here, only slower. Whoever
     has the token is a simulator of this learner; without TLS, rows travel in the clear. Ends with
