@@ -22,6 +22,7 @@ DOCKERFILE = ROOT / "docker" / "Dockerfile"
 PREFIX = "localhost/uerl-test-"
 BASE = f"{PREFIX}base"  # where no registry can be reached
 NEEDED = ("podman", "runc", "catatonit")
+HELPERS = "/usr/libexec/podman:/usr/lib/podman"  # where some systems keep catatonit
 PULL_TIMEOUT_S = 300.0
 BUILT = {"bin", "include", "lib", "__pycache__"}  # in a checkout, left out by .dockerignore
 # podman's own choice, crun, refuses a machine that has control groups of both versions; explicit
@@ -37,7 +38,8 @@ runtime = "runc"
 
 def why_not() -> str:
     """Return why Pods cannot run here, "" if they can."""
-    missing = [program for program in NEEDED if shutil.which(program) is None]
+    path = f"{os.environ['PATH']}:{HELPERS}"
+    missing = [program for program in NEEDED if shutil.which(program, path=path) is None]
     if missing:
         return f"{' and '.join(missing)} not installed"
     if os.geteuid() != 0:
