@@ -108,7 +108,7 @@ unreal: ## copy the C core into the Unreal plugin
 test-unreal: .venv/built .venv/onnx ## all that can be shown of the Unreal plugin without an engine
 	$(RUN) tests/unreal/run.py $(ARGS)
 
-test-pod: .venv/built ## run the Pods of k8s/ with podman: images, users, a killed simulator
+test-pod: .venv/k8s ## run the Pods of k8s/ with podman: images, users, a killed simulator
 	-.ci/packages $(PYTHON) podman runc catatonit debootstrap
 	$(RUN) tests/pod/run.py $(ARGS)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from command_line import ENVIRONMENT, PROGRAM
 from pod.pod_images import image
@@ -31,6 +30,7 @@ Render = Callable[..., list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Render:
     """A function that gives the manifests of a folder, with other values in their ConfigMap."""
+    yaml = pytest.importorskip("yaml")
     folder = tmp_path_factory.mktemp("manifests")
     command = [*PROGRAM, "k8s", "render", f"--sims={NUM_SIMS}", "--pods=1", "--num-steps=32"]
     command += [

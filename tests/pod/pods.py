@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pod.pod_images import settings
 from pod.podman_pod import Converted
 
@@ -39,7 +37,7 @@ class Pod:
         self.environ = settings(folder, converted.shm_bytes)
         converted.make_folders()
         self._manifest = folder / "pod.yaml"
-        self._manifest.write_text(yaml.safe_dump(converted.pod))
+        self._manifest.write_text(json.dumps(converted.pod))  # JSON is YAML, too
 
     def __enter__(self) -> Pod:
         try:
