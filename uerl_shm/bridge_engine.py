@@ -161,6 +161,7 @@ class BridgeEngine:
                 lib.uerl_bridge_cut(bridge, text.encode())
         finally:
             with self._changed:
+                lib.uerl_bridge_cut(bridge, b"the bridge's thread has ended")  # if nothing else has
                 self._ended = True
                 self._changed.notify_all()
             self._wire.free()

@@ -161,7 +161,7 @@ def test_import_of_a_heavy_package_is_found():
     assert heavy_imports("import uerl_shm, tqdm") == {"tqdm"}
 
 
-@pytest.mark.parametrize("name", ["layout.h", "uerl_shm.h"])
+@pytest.mark.parametrize("name", ["layout.h", "uerl_shm.h", "bridge.h"])
 def test_packaged_header_is_the_one_of_the_sources(name):
     packaged = ROOT / "uerl_shm/include/uerl_shm" / name
     source = ROOT / "csrc/include/uerl_shm" / name
