@@ -44,8 +44,13 @@ def main() -> int:
         print(f"RESULT tests=0 skipped={reason.replace(' ', '_')}")
         return 0
     begin = time.monotonic()
-    for target in ("simulator", "learner", "ray"):
-        print(f"{target}: {pod_images.image(target)}", flush=True)
+    try:
+        for target in ("simulator", "learner", "ray"):
+            print(f"{target}: {pod_images.image(target)}", flush=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"image {target} cannot be built: {error}", file=sys.stderr)
+        print(f"RESULT tests=0 not_built={target}")
+        return 1
     built_s = time.monotonic() - begin
     good, figures = tests()
     figures |= {"build_seconds": f"{built_s:.0f}", "seconds": f"{time.monotonic() - begin:.0f}"}
