@@ -96,6 +96,28 @@ def test_a_lane_without_its_engine_is_masked_and_served_again_by_the_next(bridge
     assert learner.result[0] and learner.result[-1] and not all(learner.result)
 
 
+def test_an_engine_that_is_fenced_loses_its_connection_and_the_bridge_lives(bridge, learn):
+    def script(env):
+        env.reset()
+        while env.step([0])[4]["valid"].all():
+            pass
+        while not env.step([0])[4]["valid"].all():
+            pass
+
+    learner = learn(script, on_death="mask", min_valid=0, step_deadline_s=0.2, kill_after_s=0.3)
+    with bridge.simulator(spec=SPEC) as first:
+        next(first)
+        next(first)  # and no answer to this one
+        assert bridge.said("was fenced by its learner")
+        with pytest.raises(LearnerClosed, match="fenced"):
+            first._command.send()
+            first.receive(10)
+    with bridge.simulator(spec=SPEC) as second:
+        serve(second)
+    learner.join()
+    assert learner.result is None
+
+
 def test_arrays_of_a_closed_simulator_can_still_be_read(bridge, learn):
     learner = learn(lambda env: env.reset())
     simulator = bridge.simulator(spec=SPEC)
