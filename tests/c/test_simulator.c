@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "lanes.h"
 #include "simulator_private.h"
+#include "uerl_shm/bridge.h"
 #include "watch.h"
 
 TEST(calls_in_the_wrong_order_are_refused_and_say_which_comes_first)
@@ -83,6 +84,26 @@ TEST(a_fenced_simulator_commits_nothing)
     CHECK_SAYS(uerl_last_error(), "was fenced by its learner");
     CHECK_EQUAL(next_result(&learner).sequence, 0);
     CHECK_EQUAL(uerl_segment_header(&learner.segment)->finished_count, 0);
+    uerl_simulator_detach(simulator);
+    end_learner(&learner);
+}
+
+TEST(a_fenced_relay_commits_nothing_and_its_process_lives)
+{
+    struct hand_learner learner;
+    struct uerl_received received;
+    const struct timespec ticks = {.tv_nsec = 3 * UERL_WATCH_NS};
+    begin_learner(&learner, small_spec(1, 1, 1, 2));
+    uerl_simulator *simulator = attach_ready(&learner);
+    uerl_simulator_relays(simulator);
+    go(&learner);
+    CHECK_EQUAL(uerl_simulator_receive(simulator, &received, 0), UERL_OK);
+    CHECK_EQUAL(uerl_simulator_is_fenced(simulator), 0);
+    uerl_segment_commands(&learner.segment, 0)->fence = received.generation;
+    nanosleep(&ticks, NULL); /* in which the watch would end this process */
+    CHECK_EQUAL(uerl_simulator_is_fenced(simulator), 1);
+    CHECK_EQUAL(uerl_simulator_send(simulator), UERL_E_CLOSED);
+    CHECK_EQUAL(next_result(&learner).sequence, 0);
     uerl_simulator_detach(simulator);
     end_learner(&learner);
 }
@@ -327,6 +348,7 @@ int main(void)
     RUN(calls_in_the_wrong_order_are_refused_and_say_which_comes_first);
     RUN(commands_are_answered_one_by_one_in_their_order);
     RUN(a_fenced_simulator_commits_nothing);
+    RUN(a_fenced_relay_commits_nothing_and_its_process_lives);
     RUN(rows_are_those_of_the_lane_in_the_slots_that_the_command_names);
     RUN(the_rows_of_a_lane_follow_those_of_the_lanes_before_it);
     RUN(rows_beyond_the_lane_do_not_exist_and_none_does_without_a_command);
