@@ -25,7 +25,8 @@ def tests() -> tuple[bool, dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-        options += ["-o", "junit_family=xunit1", *sys.argv[1:]]
+        # -s: what podman does not take over is printed.
+        options += ["-s", "-o", "junit_family=xunit1", *sys.argv[1:]]
         command = [sys.executable, "-m", "pytest", str(HERE), *options]
         done = subprocess.run(command, cwd=HERE.parents[1], check=False)
         suite = next(ElementTree.parse(report).iter("testsuite"))
