@@ -25,6 +25,10 @@ SUFFIXES = (".yaml", ".json")  # a dashboard is JSON
 MIB = 1 << 20
 RAY_MIB = 1024  # of Ray's own processes, in each Pod
 OBJECT_STORE_MIB = 512  # of Ray, in each Pod: it stands in /dev/shm, too
+SLACK_MIB = 32  # of /dev/shm: what libraries put there, such as PyTorch's and NCCL's
+# Parts of manifests: for each simulator, and once; the latter may have the former in them.
+EACH_LANE = ("simulator", "simulator-volume", "pinned-simulator", "dra-simulator")
+ONCE = ("pod-security", "container-security", "volumes", "shm-init", "metrics", "learner-probes")
 STREAM = ("common/config.yaml", "common/network-policy.yaml", "base/train-job.yaml")
 
 
@@ -166,11 +170,11 @@ class _Pod:
         values = _names(self.training) | self._sizes()
         values["sims"] = str(self.num_sims)
         values["num_envs"] = str(self.training.num_envs(self.num_sims))
-        for name in ("pod-security", "container-security", "volumes", "shm-init", "metrics"):
-            values[name.replace("-", "_")] = parts.filled(name, values)
-        for name in ("simulator", "pinned-simulator", "dra-simulator"):
+        for name in EACH_LANE:
             filled = parts.for_each_lane(name, self.num_sims, values)
             values[name.replace("-", "_") + "s"] = filled
+        for name in ONCE:
+            values[name.replace("-", "_")] = parts.filled(name, values)
         if self.object_store_mib:
             values["ray_cluster"] = parts.filled("ray-cluster", values)
         return values
@@ -179,20 +183,22 @@ class _Pod:
         segment_bytes = self.training.segment_bytes(self.num_sims)
         store_bytes, own_bytes = self.object_store_mib * MIB, self.own_mib * MIB
         shm_bytes = 2 * segment_bytes + store_bytes  # a learner takes the name over from a dead one
+        limit_bytes, head_bytes = (each + SLACK_MIB * MIB for each in (shm_bytes, store_bytes))
         # Whole MiB of each, so that what is printed adds up.
-        memory_bytes = own_bytes + -(-shm_bytes // MIB) * MIB
+        memory_bytes = own_bytes + -(-limit_bytes // MIB) * MIB
         shm_sum = f"2 segments of {segment_bytes:,} bytes"
         if store_bytes:
-            shm_sum += f", {quantity(store_bytes)} for Ray's objects"
+            shm_sum += f", {quantity(store_bytes)} for Ray"
+        shm_sum += f", {SLACK_MIB}Mi to spare"
         return {
-            "shm": quantity(shm_bytes),
+            "shm": quantity(limit_bytes),
             "shm_bytes": str(shm_bytes),
             "shm_sum": shm_sum,
             "own": quantity(own_bytes),
             "memory": quantity(memory_bytes),
-            "object_store": quantity(store_bytes),
             "object_store_bytes": str(store_bytes),
-            "head_memory": quantity(own_bytes + store_bytes),
+            "head_shm": quantity(head_bytes),
+            "head_memory": quantity(own_bytes + head_bytes),
         }
 
 

@@ -1,15 +1,16 @@
-"""uerl-shm-probe: what a kubelet is told about a simulator."""
+"""uerl-shm-probe: what a kubelet is told about a simulator, and about a learner."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from command_line import call_program
+from command_line import ENVIRONMENT, call_program
 from faults.conftest import PROBE, hurt, pid_of, step, step_until_valid, valid_of
 from faults.test_fencing import SPEC, simulators
 from processes import eventually
@@ -113,6 +114,59 @@ def test_a_simulator_that_was_killed_is_no_matter_of_the_probe(make):
     code, said = ask(env.segment_name, 0)
     assert code == WELL
     assert "waiting: no simulator holds it" in said
+
+
+def test_a_learner_that_sends_batches_is_healthy(make):
+    env = make(1)
+    env.reset(seed=0)
+    arguments = [PROGRAM, "--learner", "20", env.segment_name]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as asked:
+        assert eventually(lambda: step(env) and asked.poll() is not None)
+        assert asked.returncode == WELL
+        assert asked.stdout is not None and "healthy: it sends batches" in asked.stdout.read()
+
+
+def test_a_learner_that_stands_still_is_ill(make):
+    env = make(1)
+    env.reset(seed=0)
+    code, said = ask("--learner", 1, UERL_SHM_NAME=env.segment_name)
+    assert code == ILL
+    assert said == f"learner of segment {env.segment_name}: stalled: it sent no batch within 1 s\n"
+
+
+DEAD = """
+import os, sys, uerl_shm
+env = uerl_shm.VecEnv(sys.argv[1], 1, name=sys.argv[2])
+env.reset(seed=0)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_new_learner_of_that_name_is_not_taken_for_a_batch_of_the_old_one(make):
+    """It renames its segment over the dead one's, with a counter that starts anew."""
+    name = f"uerl-probe-{os.getpid()}"
+    subprocess.run([sys.executable, "-c", DEAD, PROBE, name], env=ENVIRONMENT, check=False)
+    arguments = [PROGRAM, "--learner", "3", name]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as asked:
+        assert not eventually(lambda: asked.poll() is not None, timeout_s=0.3)
+        make(1, name=name)
+        assert asked.wait(20) == ILL
+        assert asked.stdout is not None and "stalled: it sent no batch" in asked.stdout.read()
+
+
+def test_a_learner_without_a_segment_is_ill_at_last():
+    code, said = ask("--learner", 1, "nobody-is-here")
+    assert code == ILL
+    assert said == "learner of segment nobody-is-here: missing: it made no segment within 1 s\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("0", "x"), ("1s", "x"), ("3601", "x"), ("", "x"), ("1",), ("1", "x", "y")]
+)
+def test_wrong_arguments_of_a_learners_probe_are_told(arguments):
+    code, said = ask("--learner", *arguments)
+    assert code == UNKNOWN
+    assert "expected a name and 1 to 3600: give --learner SECONDS NAME" in said
 
 
 @pytest.mark.parametrize("arguments", [(), ("x",), ("x", "-1"), ("x", "1x"), ("x", ""), "x12"])

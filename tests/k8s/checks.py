@@ -13,13 +13,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from k8s import ray_checks
+from k8s import ray_checks, training_checks
 from k8s.manifests import Document, Pod, pods_of, quantity
+from k8s.training_checks import LayoutBytes, Told, agents_of
 
 HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 SIMULATOR_UID, LEARNER_UID = 1000, 2000
-LayoutBytes = Callable[[int, int], int]  # of so many lanes, and steps of a rollout
 
 
 def volumes_exist(pod: Pod) -> Iterator[str]:
@@ -219,14 +219,14 @@ def jobs_outlive_simulators(documents: list[Document]) -> Iterator[str]:
             continue
         (pod,) = pods_of([document])
         limit = document["spec"].get("backoffLimit", 6)
-        if pod.simulators() and pod.spec["restartPolicy"] == "OnFailure" and limit < MANY_RESTARTS:
+        if pod.simulators() and pod.spec["restartPolicy"] == "OnFailure" and limit < NO_END:
             yield (
-                f"{pod.path}: backoffLimit {limit}, expected at least {MANY_RESTARTS}: restarts of "
-                "simulators count, so a few crashes would end the Job"
+                f"{pod.path}: backoffLimit {limit}, expected {NO_END}: restarts of "
+                "simulators count, so crashes would end the Job"
             )
 
 
-MANY_RESTARTS = 100
+NO_END = 2**31 - 1  # the largest there is
 JOB_INDEX = "JOB_COMPLETION_INDEX"  # of an indexed Job: Kubernetes defines it
 CHECKS: tuple[Callable[[Pod], Iterator[str]], ...] = (
     *(volumes_exist, quantities_parse, requests_fit_limits, containers_start_in_order),
@@ -240,14 +240,16 @@ def examine(documents: list[Document], layout_bytes: LayoutBytes) -> tuple[int, 
     configs = {
         each["metadata"]["name"]: each["data"] for each in documents if each["kind"] == "ConfigMap"
     }
+    told = Told(agents_of(documents), layout_bytes)
     checks = [
         *CHECKS,
         partial(limits_hold_the_layout, layout_bytes=layout_bytes),
         partial(variables_are_defined, configs=configs),
+        *(partial(rule, told=told) for rule in training_checks.CHECKS),
     ]
     found: list[str] = []
     num_checks = 0
-    for rule in (ray_checks.jobs_can_queue, jobs_outlive_simulators):
+    for rule in (ray_checks.keys_are_known, ray_checks.jobs_can_queue, jobs_outlive_simulators):
         num_checks += 1
         found += rule(documents)
     for pod in pods_of(documents):

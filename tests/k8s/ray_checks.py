@@ -8,6 +8,33 @@ from decimal import Decimal
 from k8s.manifests import Document, Pod
 
 OBJECT_STORE = "object-store-memory"
+# Keys of KubeRay's kinds. Its schemas are not among Kubernetes's, so that a misspelt one would be
+# dropped in silence. Not all that there are: those that a training may need.
+JOB_KEYS = {
+    *("activeDeadlineSeconds", "backoffLimit", "clusterSelector", "deletionStrategy", "entrypoint"),
+    *("entrypointNumCpus", "entrypointNumGpus", "entrypointResources", "jobId", "managedBy"),
+    *("metadata", "rayClusterSpec", "runtimeEnvYAML", "shutdownAfterJobFinishes"),
+    *("submissionMode", "submitterConfig", "submitterPodTemplate", "suspend"),
+    "ttlSecondsAfterFinished",
+}
+CLUSTER_KEYS = {
+    *("authOptions", "autoscalerOptions", "enableInTreeAutoscaling", "gcsFaultToleranceOptions"),
+    *("headGroupSpec", "headServiceAnnotations", "managedBy", "rayVersion", "suspend"),
+    "workerGroupSpecs",
+}
+HEAD_KEYS = {
+    *("enableIngress", "headService", "labels", "rayStartParams", "resources", "serviceType"),
+    "template",
+}
+WORKER_KEYS = {
+    *("groupName", "labels", "maxReplicas", "minReplicas", "numOfHosts", "rayStartParams"),
+    *("replicas", "resources", "scaleStrategy", "suspend", "template"),
+}
+TEMPLATE_KEYS = {"metadata", "spec"}
+VALUES = {
+    "submissionMode": ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
+    "authOptions": ({"mode": "token"}, {"mode": "disabled"}),
+}
 
 
 def object_store(pod: Pod) -> Decimal:
@@ -58,6 +85,32 @@ def replicas_are_bounded(pod: Pod) -> Iterator[str]:
     counts = [pod.ray.get(name) for name in ("minReplicas", "replicas", "maxReplicas")]
     if None in counts or counts != sorted(counts):
         yield f"{pod.path}: min, replicas, max {counts}, expected all three, in this order"
+
+
+def keys_are_known(documents: list[Document]) -> Iterator[str]:
+    """No key of KubeRay's own kinds is misspelt, outside Pods."""
+    for document in documents:
+        if document["kind"] not in ("RayJob", "RayCluster"):
+            continue
+        path, spec = f"{document['kind']} {document['metadata']['name']}", document["spec"]
+        if document["kind"] == "RayJob":
+            yield from _unknown(path, spec, JOB_KEYS)
+            path, spec = f"{path}.rayClusterSpec", spec["rayClusterSpec"]
+        yield from _unknown(path, spec, CLUSTER_KEYS)
+        groups = [("headGroupSpec", spec["headGroupSpec"], HEAD_KEYS)]
+        for group in spec.get("workerGroupSpecs", []):
+            groups.append((f"group {group.get('groupName')}", group, WORKER_KEYS))
+        for name, group, known in groups:
+            yield from _unknown(f"{path}, {name}", group, known)
+            yield from _unknown(f"{path}, {name}.template", group["template"], TEMPLATE_KEYS)
+
+
+def _unknown(path: str, found: Document, known: set[str]) -> Iterator[str]:
+    for key in sorted(found.keys() - known):
+        yield f"{path}: key {key!r}, expected one of {', '.join(sorted(known))}: mend it"
+    for key, allowed in VALUES.items():
+        if key in found and found[key] not in allowed:
+            yield f"{path}: {key} {found[key]!r}, expected one of {allowed}"
 
 
 def jobs_can_queue(documents: list[Document]) -> Iterator[str]:

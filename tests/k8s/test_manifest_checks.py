@@ -35,6 +35,11 @@ def to_main(pod: Pod) -> None:
     pod.spec["containers"].append(pod.spec["initContainers"].pop(1))
 
 
+def told(pod: Pod, option: str, *instead: str) -> None:
+    args = container(pod, "learner")["args"]
+    args[args.index(option) : args.index(option) + 1] = instead
+
+
 # What is spoiled, and what the rule then says.
 TRAIN: dict[str, tuple[Spoil, str]] = {
     "a mount without a volume": (
@@ -108,11 +113,13 @@ TRAIN: dict[str, tuple[Spoil, str]] = {
         "memory limit 11Mi, expected more than",
     ),
     "a probe that asks two things": (
-        lambda pod: container(pod, "learner")["livenessProbe"].update(exec={"command": ["true"]}),
-        "livenessProbe: handlers ['exec', 'httpGet'], expected one",
+        lambda pod: container(pod, "learner")["livenessProbe"].update(tcpSocket={"port": 9464}),
+        "livenessProbe: handlers ['exec', 'tcpSocket'], expected one",
     ),
     "a probe of another container's port by its name": (
-        lambda pod: container(pod, "learner")["livenessProbe"]["httpGet"].update(port="metrics"),
+        lambda pod: container(pod, "sim-0").update(
+            livenessProbe={"tcpSocket": {"port": "metrics"}}
+        ),
         "port metrics is not the container's",
     ),
     "a restart policy that does not exist": (
@@ -166,6 +173,68 @@ TRAIN: dict[str, tuple[Spoil, str]] = {
     "variables of a ConfigMap that is not there": (
         lambda pod: container(pod, "sim-0").update(envFrom=[{"configMapRef": {"name": "gone"}}]),
         "sim-0: ConfigMap gone not found",
+    ),
+    "a probe of a port that nobody listens on": (
+        lambda pod: container(pod, "metrics")["livenessProbe"].update(tcpSocket={"port": 9999}),
+        "metrics, livenessProbe: port 9999, expected one of [9464]",
+    ),
+    "a learner that another container's trouble ends": (
+        lambda pod: container(pod, "learner").update(
+            livenessProbe={"httpGet": {"path": "/healthz", "port": 9464}}
+        ),
+        "learner, livenessProbe: no exec, expected uerl-shm-probe",
+    ),
+    "a probe that is cut off before it answers": (
+        lambda pod: container(pod, "learner")["livenessProbe"].update(timeoutSeconds=60),
+        "timeoutSeconds 60, expected at least 65",
+    ),
+    "a simulator's probe that is cut off": (
+        lambda pod: container(pod, "sim-1")["livenessProbe"].pop("timeoutSeconds"),
+        "timeoutSeconds 1, expected at least 10",
+    ),
+    "a simulator without a probe": (
+        lambda pod: container(pod, "sim-1").pop("livenessProbe"),
+        "sim-1: no livenessProbe",
+    ),
+    "a learner without a probe": (
+        lambda pod: container(pod, "learner").pop("livenessProbe"),
+        "learner: no livenessProbe",
+    ),
+    "a simulator without a limit of memory": (
+        lambda pod: container(pod, "sim-1")["resources"].pop("limits"),
+        "sim-1: no memory limit",
+    ),
+    "rows that no simulator has": (
+        lambda pod: told(pod, "--num-envs=4", "--num-envs=40"),
+        "--num-envs 40, expected 4",
+    ),
+    "a segment that simulators may not open": (
+        lambda pod: told(pod, "--shm-mode=0660", "--shm-mode=0600"),
+        "--shm-mode 0600, expected 0660",
+    ),
+    "a segment of the usual mode": (
+        lambda pod: told(pod, "--shm-mode=0660"),
+        "--shm-mode None, expected 0660",
+    ),
+    "a shm-init that asks for nothing": (
+        lambda pod: pod.init[0].update(command=["uerl-shm", "shm-init", "--bytes", "1"]),
+        "shm-init: --bytes 1, expected at least",
+    ),
+    "no time for a checkpoint": (
+        lambda pod: pod.spec.update(terminationGracePeriodSeconds=1),
+        "terminationGracePeriodSeconds 1, expected at least 60",
+    ),
+    "scratch space without an end": (
+        lambda pod: volume(pod, "runs").update(emptyDir={}),
+        "volume runs: no sizeLimit",
+    ),
+    "a simulator that writes where the learner reads": (
+        lambda pod: mounts(pod, "sim-2")[1].update(name="tmp"),
+        "volume tmp: users [1000, 2000] write to it, expected one",
+    ),
+    "two simulators in one folder": (
+        lambda pod: mounts(pod, "sim-2")[1].update(name="tmp-sim-1"),
+        "volume tmp-sim-1: sim-1, sim-2 write to it, expected one",
     ),
 }
 RAY: dict[str, tuple[Spoil, str]] = {
@@ -223,11 +292,47 @@ def test_a_rule_finds_a_ray_job_that_no_queue_can_suspend(documents):
     assert "shutdownAfterJobFinishes" in next(ray_checks.jobs_can_queue(documents["ray"]))
 
 
-def test_a_rule_finds_a_job_that_a_few_crashes_of_simulators_end(documents):
+def test_a_rule_finds_rows_that_no_simulator_of_a_rank_has(documents, layout_bytes):
+    spec = documents["ray"][-1]["spec"]
+    spec["entrypoint"] = spec["entrypoint"].replace("--num-envs 4", "--num-envs 40")
+    _, found = checks.examine(documents["ray"], layout_bytes)
+    assert any("--num-envs 40, expected 4" in text for text in found), found
+
+
+def cluster(documents: list[Any]) -> dict[str, Any]:
+    return documents[-1]["spec"]["rayClusterSpec"]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "wrong"),
+    [
+        (lambda made: made[-1]["spec"], "submissionMode", "submisionMode"),
+        (lambda made: made[-1]["spec"], "ttlSecondsAfterFinished", "ttlSecondAfterFinished"),
+        (cluster, "authOptions", "authOption"),
+        (lambda made: cluster(made)["headGroupSpec"], "rayStartParams", "rayStartParam"),
+        (lambda made: cluster(made)["workerGroupSpecs"][0], "replicas", "replica"),
+        (lambda made: cluster(made)["workerGroupSpecs"][0]["template"], "metadata", "metaData"),
+    ],
+)
+def test_a_rule_finds_a_misspelt_key_of_kuberays(documents, place, key, wrong):
+    assert list(ray_checks.keys_are_known(documents["ray"])) == []
+    found = place(documents["ray"])
+    found[wrong] = found.pop(key)
+    (text,) = ray_checks.keys_are_known(documents["ray"])
+    assert f"key '{wrong}', expected one of" in text
+
+
+def test_a_rule_finds_a_mode_that_kuberay_does_not_have(documents):
+    documents["ray"][-1]["spec"]["submissionMode"] = "HttpMode"
+    (text,) = ray_checks.keys_are_known(documents["ray"])
+    assert "submissionMode 'HttpMode', expected one of" in text
+
+
+def test_a_rule_finds_a_job_that_crashes_of_simulators_end(documents):
     assert list(checks.jobs_outlive_simulators(documents["train"])) == []
-    documents["train"][-1]["spec"]["backoffLimit"] = 3
+    documents["train"][-1]["spec"]["backoffLimit"] = 1000
     (found,) = checks.jobs_outlive_simulators(documents["train"])
-    assert "backoffLimit 3, expected at least 100" in found
+    assert "backoffLimit 1000, expected 2147483647" in found
 
 
 @pytest.mark.parametrize(
