@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from k8s.conftest import NO_YAML
-from k8s.manifests import ROOT, TREE, has_kubectl, load, pods_of
+from k8s.manifests import ROOT, TREE, build, has_kubectl, load, pods_of
 from support.bundled import UERL_SIM
 
 pytest.importorskip("yaml", reason=NO_YAML)
@@ -44,9 +45,22 @@ def test_blocks_that_are_marked_run_one_after_the_other(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    # What blocks that need a cluster name is there after those that ran.
-    for folder in re.findall(r"apply -k (\S+)", PAGE):
-        assert (tmp_path / folder / "kustomization.yaml").is_file(), folder
+    # What blocks that need a cluster name is there after those that ran, and names its registry.
+    folders = re.findall(r"apply -k (\S+)", PAGE)
+    assert len(folders) >= 5
+    for folder in folders:
+        assert images_of_no_registry(tmp_path / folder) == [], folder
+    assert len(images_of_no_registry(tmp_path / "deploy/overlays/s3")) > 10
+    left = [path for path in tmp_path.glob("*.yaml") if "PASSWORD" in path.read_text()]
+    assert left == []
+
+
+def images_of_no_registry(folder: Path) -> list[str]:
+    """Return the images of a build that stand nowhere but in this project."""
+    pods = pods_of(build(folder))
+    images = [container["image"] for pod in pods for _, container in pod.containers()]
+    assert images, folder
+    return [image for image in images if image.startswith("uerl-shm/")]
 
 
 def test_containers_and_jobs_that_commands_name_exist():
