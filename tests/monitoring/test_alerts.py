@@ -74,12 +74,30 @@ def test_each_alert_is_tested_both_ways(rules):
     assert fired == names and silent == names
 
 
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("number", range(12))
 def test_an_alert_that_never_fires_is_noticed(rules, tmp_path, number):
     (group,) = rules["groups"]
-    assert len(group["rules"]) == 11
+    assert len(group["rules"]) == 12
     changed = [dict(rule) for rule in group["rules"]]
     changed[number]["expr"] = "vector(0) > 1"
+    write_rules(tmp_path, {"groups": [{**group, "rules": changed}]})
+    assert promtool(tmp_path, "test", "rules", TESTS.name).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("UerlShmNoProgress", "> 240", "> 600"),
+        ("UerlShmThroughputHalved", "and uerl_shm_env_steps_total offset 70m", ""),
+        ("UerlShmLearnerRestarts", "> 3", "> 1"),
+    ],
+)
+def test_an_alert_with_another_threshold_is_noticed(rules, tmp_path, name, right, wrong):
+    (group,) = rules["groups"]
+    changed = [dict(rule) for rule in group["rules"]]
+    (rule,) = [rule for rule in changed if rule["alert"] == name]
+    assert right in rule["expr"]
+    rule["expr"] = rule["expr"].replace(right, wrong)
     write_rules(tmp_path, {"groups": [{**group, "rules": changed}]})
     assert promtool(tmp_path, "test", "rules", TESTS.name).returncode != 0
 
