@@ -78,8 +78,7 @@ int uerl_bridge_take_challenge(uerl_bridge *bridge)
     prove(bridge, "learner", &challenge, bridge->learner_proof);
     memset(bridge->token, 0, sizeof bridge->token);
     bridge->state = UERL_BRIDGE_AWAITS_WELCOME;
-    uerl_bridge_say(bridge, UERL_BRIDGE_PROOF, proof, sizeof proof, sizeof proof);
-    return UERL_OK;
+    return uerl_bridge_say(bridge, UERL_BRIDGE_PROOF, proof, sizeof proof, sizeof proof);
 }
 
 /* The numbers of a WELCOME are believed only after its proof, and then within bounds. */
@@ -132,31 +131,34 @@ static struct uerl_bridge_note next_note(const uerl_bridge *bridge)
     return (struct uerl_bridge_note){.kind = area->kind, .bytes = area->bytes};
 }
 
-static void say_with_note(uerl_bridge *bridge, uint8_t kind, const void *fixed,
-                          uint64_t fixed_bytes, struct uerl_bridge_note note, uint64_t row_bytes)
+static int say_with_note(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64_t fixed_bytes,
+                         struct uerl_bridge_note note, uint64_t row_bytes)
 {
     bridge->rest = uerl_segment_message_to_learner(&bridge->simulator->segment, 0) + 1;
     bridge->rest_bytes = note.bytes;
-    uerl_bridge_say(bridge, kind, fixed, fixed_bytes, fixed_bytes + row_bytes + note.bytes);
+    return uerl_bridge_say(bridge, kind, fixed, fixed_bytes, fixed_bytes + row_bytes + note.bytes);
 }
 
 static int bridge_ready(uerl_simulator *simulator)
 {
     uerl_bridge *bridge = simulator->bridge;
-    if (bridge->state != UERL_BRIDGE_BINDS)
+    if (bridge->state == UERL_BRIDGE_ENDED)
         return not_serving(bridge);
+    if (bridge->state != UERL_BRIDGE_BINDS)
+        return uerl_fail(UERL_E_INVALID, "ready() was called after ready() or refuse(), expected "
+                                         "one of them once: connect again");
     simulator->generation = 1;
     bridge->state = UERL_BRIDGE_AWAITS;
     const struct uerl_bridge_note note = next_note(bridge);
-    say_with_note(bridge, UERL_BRIDGE_READY, &note, sizeof note, note, 0);
-    return UERL_OK;
+    return say_with_note(bridge, UERL_BRIDGE_READY, &note, sizeof note, note, 0);
 }
 
 static void bridge_refuse(uerl_simulator *simulator)
 {
     uerl_bridge *bridge = simulator->bridge;
     if (bridge->state != UERL_BRIDGE_BINDS)
-        return;
+        return; /* the first reason counts */
+    bridge->state = UERL_BRIDGE_REFUSED;
     const struct uerl_bridge_note note = next_note(bridge);
     say_with_note(bridge, UERL_BRIDGE_REFUSE, &note, sizeof note, note, 0);
 }
@@ -198,8 +200,8 @@ static int bridge_commit(uerl_simulator *simulator, uint32_t status)
     while (bridge->has_rows && uerl_bridge_next_rows(bridge, &walk, &rows, &bytes))
         row_bytes += bytes;
     bridge->state = UERL_BRIDGE_AWAITS;
-    say_with_note(bridge, UERL_BRIDGE_RESULT, &result, sizeof result, result.note, row_bytes);
-    return UERL_OK;
+    return say_with_note(bridge, UERL_BRIDGE_RESULT, &result, sizeof result, result.note,
+                         row_bytes);
 }
 
 static void bridge_detach(uerl_simulator *simulator)

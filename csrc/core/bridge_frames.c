@@ -236,17 +236,35 @@ int uerl_bridge_feed(uerl_bridge *bridge, const void *data, uint64_t bytes, int6
 
 /* Output ------------------------------------------------------------------------------------- */
 
-void uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64_t fixed_bytes,
-                     uint64_t bytes)
+/* What is left is the end of an ALIVE, or HELLO: not rows, a message, or more than `head` holds. */
+static bool has_room(const uerl_bridge *bridge, uint64_t bytes)
+{
+    const uintptr_t from = (uintptr_t)bridge->from, head = (uintptr_t)bridge->head;
+    return bridge->left == 0 || (from >= head && from < head + sizeof bridge->head &&
+                                 bridge->left + bytes <= sizeof bridge->head);
+}
+
+int uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64_t fixed_bytes,
+                    uint64_t bytes)
 {
     const struct uerl_bridge_frame frame = {.bytes = (uint32_t)bytes, .kind = kind};
-    if (bridge->left > 0) /* the end of an ALIVE, or HELLO */
+    if (!has_room(bridge, sizeof frame + fixed_bytes)) {
+        bridge->left = bridge->rest_bytes = 0;
+        bridge->has_rows = false;
+        return uerl_bridge_end_with(bridge, UERL_E_CORRUPT,
+                                    "a frame of kind %u was to follow rows or a message that are "
+                                    "still on their way, expected uerl_bridge_drain() first: "
+                                    "connect again",
+                                    kind);
+    }
+    if (bridge->left > 0)
         memmove(bridge->head, bridge->from, bridge->left);
     memcpy(bridge->head + bridge->left, &frame, sizeof frame);
     if (fixed_bytes > 0)
         memcpy(bridge->head + bridge->left + sizeof frame, fixed, fixed_bytes);
     bridge->from = bridge->head;
     bridge->left += sizeof frame + fixed_bytes;
+    return UERL_OK;
 }
 
 /* Is there something to be sent at `from`? */
@@ -294,7 +312,7 @@ int uerl_bridge_tick(uerl_bridge *bridge, int64_t now_ns)
                                     UERL_BRIDGE_SILENT_MS, UERL_BRIDGE_ALIVE_MS);
     if (is_idle(bridge) && now_ns - bridge->said_ns >= UERL_BRIDGE_ALIVE_MS * ms) {
         bridge->said_ns = now_ns;
-        uerl_bridge_say(bridge, UERL_BRIDGE_ALIVE, NULL, 0, 0);
+        return uerl_bridge_say(bridge, UERL_BRIDGE_ALIVE, NULL, 0, 0);
     }
     return UERL_OK;
 }

@@ -12,6 +12,7 @@ enum uerl_bridge_state {
     UERL_BRIDGE_AWAITS_CHALLENGE,
     UERL_BRIDGE_AWAITS_WELCOME,
     UERL_BRIDGE_BINDS,     /* the simulator is there, not ready() yet */
+    UERL_BRIDGE_REFUSED,   /* by this end, which says nothing more of itself */
     UERL_BRIDGE_AWAITS,    /* a command */
     UERL_BRIDGE_COMMANDED, /* one is there, or in hand */
     UERL_BRIDGE_ENDED
@@ -82,9 +83,10 @@ int uerl_bridge_end_with(uerl_bridge *bridge, int code, const char *format, ...)
 void uerl_bridge_want(uerl_bridge *bridge, enum uerl_bridge_stage stage, void *into,
                       uint64_t bytes);
 
-/* Says a frame of `bytes` bytes that begins with `fixed`. No rows or rest may be on their way. */
-void uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64_t fixed_bytes,
-                     uint64_t bytes);
+/* Says a frame of `bytes` bytes that begins with `fixed`. No rows or rest may be on their way: they
+ * end the connection. */
+int uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64_t fixed_bytes,
+                    uint64_t bytes);
 
 /* The next run of rows of a walk; false at its end. */
 bool uerl_bridge_next_rows(const uerl_bridge *bridge, struct uerl_bridge_walk *walk, uint8_t **rows,

@@ -60,7 +60,7 @@ TEST(hmac_has_the_digests_of_rfc_4231_for_short_and_long_keys)
 
 struct hand_learner {
     uerl_bridge *bridge;
-    uint8_t said[4096]; /* by the engine's end */
+    uint8_t said[8192]; /* by the engine's end */
     uint64_t said_bytes;
 };
 
@@ -102,7 +102,7 @@ struct told {
     char text[2];
 };
 
-static void begin(struct hand_learner *learner)
+static void begin(struct hand_learner *learner, uint32_t message_bytes)
 {
     const struct uerl_bridge_challenge challenge = {.magic = UERL_BRIDGE_MAGIC,
                                                     .version = UERL_BRIDGE_VERSION,
@@ -113,7 +113,7 @@ static void begin(struct hand_learner *learner)
                     .envs_per_lane = 3,
                     .num_groups = 1,
                     .num_fields = 7,
-                    .message_bytes = 64,
+                    .message_bytes = message_bytes,
                     .text_bytes = 2,
                     .name = "train"},
         .group = {.name = "agent", .rows_per_env = 1},
@@ -138,7 +138,7 @@ static void begin(struct hand_learner *learner)
 
 static uerl_simulator *begin_ready(struct hand_learner *learner)
 {
-    begin(learner);
+    begin(learner, 64);
     const uint64_t shape = 3;
     uerl_simulator *simulator = uerl_bridge_simulator(learner->bridge);
     CHECK_EQUAL(uerl_simulator_lane(simulator), 5);
@@ -233,6 +233,50 @@ TEST(a_silent_connection_is_cut_and_each_end_says_that_it_lives)
     end(&learner);
 }
 
+/* The message of a first refuse() or ready() is on its way, its head gone, when another follows. */
+static void drain_half(struct hand_learner *learner)
+{
+    CHECK_EQUAL(uerl_bridge_drain(learner->bridge, learner->said, 20), 20);
+    CHECK_EQUAL(learner->said[4], UERL_BRIDGE_REFUSE);
+}
+
+TEST(whoever_has_refused_says_so_once_and_is_never_ready)
+{
+    struct hand_learner learner;
+    begin(&learner, 4096);
+    uerl_simulator *simulator = uerl_bridge_simulator(learner.bridge);
+    char text[4096] = {0};
+    memset(text, 'x', sizeof text - 1);
+    CHECK_EQUAL(uerl_simulator_refuse(simulator, text), UERL_OK);
+    drain_half(&learner);
+    CHECK_EQUAL(uerl_simulator_refuse(simulator, text), UERL_OK);
+    CHECK_EQUAL(uerl_simulator_bind(simulator, NULL, "observation/state", UERL_ROLE_OBSERVATION,
+                                    UERL_DTYPE_UINT8, 1, (const uint64_t[]){3}),
+                0);
+    CHECK_EQUAL(uerl_simulator_ready(simulator), UERL_E_INVALID);
+    CHECK_SAYS(uerl_last_error(), "after ready() or refuse()");
+    listen_to(&learner);
+    CHECK_EQUAL(learner.said_bytes, 8 + 8 + 4095 - 20);
+    CHECK_EQUAL(tell(&learner, UERL_BRIDGE_COMMAND, &command, sizeof command), UERL_E_CORRUPT);
+    end(&learner);
+}
+
+TEST(a_frame_on_top_of_a_message_ends_the_connection_and_writes_nowhere)
+{
+    struct hand_learner learner;
+    begin(&learner, 4096);
+    uerl_simulator *simulator = uerl_bridge_simulator(learner.bridge);
+    char text[4096] = {0};
+    memset(text, 'x', sizeof text - 1);
+    CHECK_EQUAL(uerl_simulator_refuse(simulator, text), UERL_OK);
+    drain_half(&learner);
+    CHECK_EQUAL(uerl_bridge_say(learner.bridge, UERL_BRIDGE_ALIVE, NULL, 0, 0), UERL_E_CORRUPT);
+    CHECK_SAYS(uerl_last_error(), "still on their way, expected uerl_bridge_drain() first");
+    listen_to(&learner);
+    CHECK_EQUAL(learner.said_bytes, 0);
+    end(&learner);
+}
+
 int main(void)
 {
     RUN(sha256_has_the_digests_of_fips_180);
@@ -240,5 +284,7 @@ int main(void)
     RUN(a_result_has_the_rows_of_the_envs_that_were_asked);
     RUN(a_command_before_the_last_result_or_of_another_size_ends_the_connection);
     RUN(a_silent_connection_is_cut_and_each_end_says_that_it_lives);
+    RUN(whoever_has_refused_says_so_once_and_is_never_ready);
+    RUN(a_frame_on_top_of_a_message_ends_the_connection_and_writes_nowhere);
     return check_result();
 }
