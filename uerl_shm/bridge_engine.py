@@ -214,6 +214,7 @@ def _lane_of_environment() -> int:
 
 def _connect(address: str, certificate: str | None) -> socket.socket:
     host, port = address_of(address)
+    context = None if certificate is None else _context(certificate)
     try:
         connected = socket.create_connection((host, port), _CONNECT_S)
     except OSError as error:
@@ -221,14 +222,29 @@ def _connect(address: str, certificate: str | None) -> socket.socket:
             f"nobody answers at {address} ({error}), expected `uerl-shm bridge`: start it, and "
             "check address and firewall"
         ) from None
-    if certificate is None:
+    if context is None:
         return connected
     try:
-        context = ssl.create_default_context(cafile=certificate)
         return context.wrap_socket(connected, server_hostname=host)
-    except OSError as error:
-        connected.close()
+    except ssl.SSLCertVerificationError as error:
         raise SpecError(
             f"TLS with {address} failed ({error}), expected a certificate that {certificate} "
             "vouches for: give this end the learner's certificate, and the other a --key"
+        ) from None
+    except OSError as error:
+        raise LearnerClosed(
+            f"TLS with {address} failed ({error}), expected `uerl-shm bridge` with a "
+            "--certificate: let both ends use TLS, or neither"
+        ) from None
+    finally:
+        connected.close()  # what has become the connection is another object
+
+
+def _context(certificate: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise SpecError(
+            f"certificate {certificate} cannot be used ({error}), expected a PEM file: give this "
+            "end a copy of the learner's"
         ) from None

@@ -180,7 +180,7 @@ class Simulator:
     A context manager, and an iterator over commands that ends when the learner is finished or dead.
     An exception that leaves the ``with`` block is reported to the learner. After `close`, and in a
     forked child, arrays that are still referenced are zeros of the process's own, which nobody else
-    sees.
+    sees; over a bridge they keep their values.
 
     Args:
         name: Name of the segment; None: the environment's ``UERL_SHM_NAME``.
@@ -316,7 +316,8 @@ class Simulator:
             kind: ``enum uerl_message_kind``.
         """
         payload = data.encode() if isinstance(data, str) else bytes(data)
-        check(lib.uerl_simulator_write_message(self._handle, kind, payload, len(payload)))
+        write = lib.uerl_simulator_write_message
+        check(self._call(write, self._handle, kind, payload, len(payload)))
 
     def fail(self, text: str) -> None:
         """Answer the command in hand by saying that this simulator cannot go on, and why."""
