@@ -188,7 +188,7 @@ class BridgeLane:
         self._wire.send([head + fixed, *(array.data for array in rows), message])
 
     def _wait_for_result(self) -> bool:
-        while not self._answered.wait(_SLICE_NS * 1e-9):
+        while not (self._stops or self._answered.wait(_SLICE_NS * 1e-9)):
             if lib.uerl_simulator_is_fenced(self._handle):
                 raise LearnerClosed(
                     f"lane {self.lane} was fenced by its learner: this engine was silent for too "

@@ -8,7 +8,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 from uerl_shm._simulator import lib
 from uerl_shm.bridge_frames import (
@@ -25,12 +26,14 @@ from uerl_shm.bridge_frames import (
     proof,
 )
 from uerl_shm.bridge_lane import BridgeLane
-from uerl_shm.bridge_wire import Wire
+from uerl_shm.bridge_wire import Wire, check_private
 from uerl_shm.errors import SegmentCorrupt, SpecError, SystemCallFailed, UerlError, code_of
 
 _STRANGER_S = 5.0  # longest time for TLS and proof
 _MAX_STRANGERS = 16  # connections at once that have proved nothing yet
 _TICK_S = 0.1
+_TURN_S = 0.05  # of reading, before it is looked whether the connection may go on
+_PAUSE_S = 1.0  # before the next try to let engines in, where the system refuses
 
 
 class BridgeConnection:
@@ -56,22 +59,16 @@ class BridgeConnection:
         self._name, self._token, self._known, self._say = name, token, known, say
         self._lanes: list[BridgeLane] = []
         self._error: Exception | None = None
+        self._wanted = memoryview(b"")  # where the next bytes belong
 
     def run(self) -> Exception:
         """Carry frames until something ends the connection; return what."""
         try:
             self._carry()
-        except (UerlError, OSError) as error:
+        except Exception as error:  # whatever it is, the lanes are left
             self.end(error)
         assert self._error is not None
-        try:
-            self._wire.send([close_frame(code_of(self._error), str(self._error))])
-        except UerlError:
-            pass  # it is gone, and needs no reason
-        self._wire.close()
-        for lane in self._lanes:
-            lane.close()
-        self._wire.free()
+        self._leave(self._error)
         return self._error
 
     def end(self, error: Exception) -> None:
@@ -80,19 +77,42 @@ class BridgeConnection:
             self._error = error
             self._wire.wake()
 
+    def _leave(self, reason: Exception) -> None:
+        try:
+            self._wire.send([close_frame(code_of(reason), str(reason))])
+        except UerlError:
+            pass  # it is gone, and needs no reason
+        self._wire.close()
+        for lane in self._lanes:
+            lane.close()
+        self._wire.free()
+
     def _carry(self) -> None:
         begin = time.monotonic()
         reader = self._read()
-        wanted = next(reader)
+        self._wanted = next(reader)
+        may_have_more = False
         while self._error is None:
             self._wire.keep_alive(ALIVE)
-            self._wire.wait(_TICK_S)
-            while self._error is None and (count := self._wire.receive_into(wanted)):
-                wanted = wanted[count:]
-                while not wanted:
-                    wanted = next(reader)
+            self._wire.wait(0 if may_have_more else _TICK_S)
+            may_have_more = self._receive(reader)
             if not self._lanes and time.monotonic() - begin > _STRANGER_S:
                 raise SpecError(f"the engine proved no token in {_STRANGER_S:.0f} s, expected one")
+
+    def _receive(self, reader: Iterator[memoryview]) -> bool:
+        """Take what has come, for one turn; return whether there may be more.
+
+        Whoever sends without end must not keep this end from saying that it lives, or from ending.
+        """
+        deadline = time.monotonic() + _TURN_S
+        while time.monotonic() < deadline:
+            count = self._wire.receive_into(self._wanted)
+            if count == 0:
+                return False
+            self._wanted = self._wanted[count:]
+            while not self._wanted:
+                self._wanted = next(reader)
+        return True
 
     def _read(self) -> Generator[memoryview]:
         """Yield the memory that the next bytes belong into."""
@@ -111,6 +131,8 @@ class BridgeConnection:
         self._attach(said, proof(self._token, "learner", hello, challenged))
         while True:
             head = yield from self._head()
+            if head[:2] == (0, lib.UERL_BRIDGE_ALIVE):
+                continue
             if head.channel >= len(self._lanes):
                 raise _unexpected(head)
             yield from self._lanes[head.channel].read(head)
@@ -124,15 +146,12 @@ class BridgeConnection:
         self._say(f"lanes {', '.join(str(lane.lane) for lane in self._lanes)} are served")
 
     def _head(self) -> Generator[memoryview, None, Head]:
-        """The head of the next frame that says more than ALIVE."""
-        while True:
-            packed = bytearray(FRAME.size)
-            yield memoryview(packed)
-            head = Head._make(FRAME.unpack(packed))
-            if head.reserved != 0:
-                raise _unexpected(head)
-            if head[:2] != (0, lib.UERL_BRIDGE_ALIVE):
-                return head
+        packed = bytearray(FRAME.size)
+        yield memoryview(packed)
+        head = Head._make(FRAME.unpack(packed))
+        if head.reserved != 0:
+            raise _unexpected(head)
+        return head
 
     def _content(self, kind: int, num_bytes: int) -> Generator[memoryview, None, bytes]:
         head = yield from self._head()
@@ -166,6 +185,7 @@ class BridgeServer:
 
     Raises:
         SystemCallFailed: The address cannot be used, or the certificate not be read.
+        SpecError: Other users may read the key.
     """
 
     def __init__(
@@ -197,26 +217,36 @@ class BridgeServer:
         """Let engines in until `close` is called from another thread, or an exception comes."""
         while not self._stops:
             try:
-                connected, peer = self._listening.accept()
+                self._let_in(*self._listening.accept())
             except TimeoutError:
                 continue
-            except OSError:
-                if self._stops:
-                    return
-                raise
-            if not self._strangers.acquire(blocking=False):
-                connected.close()
-                self._say(f"{peer[0]}: refused, {_MAX_STRANGERS} others have proved no token yet")
-                continue
-            thread = threading.Thread(target=self._serve, args=(connected, peer[0]), daemon=True)
-            self._threads = {other for other in self._threads if other.is_alive()} | {thread}
+            except (OSError, RuntimeError) as error:  # of descriptors or threads
+                if not self._stops:
+                    self._say(
+                        f"no engine can be let in ({error}), expected room for one: trying again; "
+                        "raise `ulimit -n` or `ulimit -u` if it stays so"
+                    )
+                    time.sleep(_PAUSE_S)
+
+    def _let_in(self, connected: socket.socket, peer: tuple[str, int]) -> None:
+        if not self._strangers.acquire(blocking=False):
+            connected.close()
+            self._say(f"{peer[0]}: refused, {_MAX_STRANGERS} others have proved no token yet")
+            return
+        thread = threading.Thread(target=self._serve, args=(connected, peer[0]), daemon=True)
+        try:
             thread.start()
+        except RuntimeError:
+            connected.close()
+            self._strangers.release()
+            raise
+        self._threads = {other for other in self._threads if other.is_alive()} | {thread}
 
     def close(self) -> None:
         """Cut every connection and leave their lanes."""
         self._stops = True
         for connection in list(self._connections):
-            connection.end(SystemCallFailed("the learner's end of the bridge was stopped"))
+            connection.end(_stopped())
         for thread in self._threads:
             thread.join()
         self._listening.close()
@@ -243,18 +273,30 @@ class BridgeServer:
             connected.close()
             self._say(f"{peer}: refused, TLS failed ({error}): let the engine use TLS, too")
             return
-        connection = BridgeConnection(
-            connected, self._name, self._token, known, lambda line: self._say(f"{peer}: {line}")
-        )
+        try:
+            connection = BridgeConnection(
+                connected, self._name, self._token, known, lambda line: self._say(f"{peer}: {line}")
+            )
+        except OSError as error:
+            connected.close()
+            self._say(f"{peer}: refused ({error}), expected room for one more connection")
+            return
         self._connections.add(connection)
+        if self._stops:  # close() may have looked before
+            connection.end(_stopped())
         reason = connection.run()
         self._connections.discard(connection)
         self._say(f"{peer}: {reason}")
 
 
+def _stopped() -> SystemCallFailed:
+    return SystemCallFailed("the learner's end of the bridge was stopped")
+
+
 def _context(certificate: str, key: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
+        check_private(Path(key or certificate), "key file")
         context.load_cert_chain(certificate, key)
     except OSError as error:
         raise SystemCallFailed(

@@ -41,10 +41,11 @@ def read_token(path: Path) -> bytes:
     """Return the token that a file holds, without the white space around it.
 
     Raises:
-        SpecError: It is too short or too long.
+        SpecError: It is too short or too long, or other users may read it.
         SystemCallFailed: The file cannot be read.
     """
     try:
+        check_private(path, "token file")
         token = path.read_bytes().strip()
     except OSError as error:
         raise SystemCallFailed(
@@ -52,6 +53,20 @@ def read_token(path: Path) -> bytes:
             f"`openssl rand -hex 32 > {path}; chmod 600 {path}`"
         ) from None
     return checked_token(token, f"token of {path}")
+
+
+def check_private(path: Path, what: str) -> None:
+    """Refuse a secret that other users of this machine may read.
+
+    Raises:
+        SpecError: They may. OSError: The file is not there.
+    """
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise SpecError(
+            f"{what} {path} has mode {mode:04o}, expected 0600, or others can read it: run "
+            f"`chmod 600 {path}`, and make a new one if this machine has other users"
+        )
 
 
 def checked_token(token: bytes, what: str = "token") -> bytes:
@@ -165,12 +180,14 @@ class Wire:
 
     def _let_arrive(self) -> None:
         """Wait for the other end's end: closed with bytes unread, TCP takes back what it sent."""
-        self._socket.settimeout(_LINGER_S)
+        deadline = time.monotonic() + _LINGER_S
         try:
-            while self._socket.recv(_SMALL_BYTES):
-                pass
+            while (left := deadline - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                if not self._socket.recv(_SMALL_BYTES):
+                    return
         except OSError:
-            pass  # it is gone, or takes its time
+            pass  # it is gone, or has said nothing
 
     def _check_open(self) -> None:
         if self._closed:

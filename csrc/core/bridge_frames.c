@@ -310,7 +310,10 @@ int uerl_bridge_tick(uerl_bridge *bridge, int64_t now_ns)
                                     "the bridge was silent for %d ms, expected a sign of life each "
                                     "%d ms: the connection is cut, connect again",
                                     UERL_BRIDGE_SILENT_MS, UERL_BRIDGE_ALIVE_MS);
-    if (is_idle(bridge) && now_ns - bridge->said_ns >= UERL_BRIDGE_ALIVE_MS * ms) {
+    /* Before its proof, whoever says anything but the handshake is a stranger. */
+    const bool is_challenged = bridge->state != UERL_BRIDGE_AWAITS_CHALLENGE;
+    if (is_challenged && is_idle(bridge) &&
+        now_ns - bridge->said_ns >= UERL_BRIDGE_ALIVE_MS * ms) {
         bridge->said_ns = now_ns;
         return uerl_bridge_say(bridge, UERL_BRIDGE_ALIVE, NULL, 0, 0);
     }

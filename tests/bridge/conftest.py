@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -35,3 +36,17 @@ def learn(bridge) -> Iterator[Callable[..., Learner]]:
         learner.join(60)
         assert not learner.is_alive()
         learner.result = None
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> tuple[str, str]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = [str(folder / name) for name in ("certificate.pem", "key.pem")]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "1", "-subj", "/CN=uerl", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", made[0], "-keyout", made[1]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return made[0], made[1]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from processes import eventually
-from support.bridged import TOKEN, Bridge, serve
+from support.bridged import FIELDS, TOKEN, Bridge, known_engine, serve
 from support.learners import SPEC
 from uerl_shm import bridge_frames as frames
 from uerl_shm._simulator import ffi, lib
-from uerl_shm.host_arrays import DTYPES, Field
+from uerl_shm.host_arrays import DTYPES
 
 # Whoever sends garbage ----------------------------------------------------------------------------
 
@@ -55,25 +55,6 @@ def test_a_silent_stranger_is_cut_and_strangers_are_few(bridge):
     assert bridge.said("refused, 16 others")
     for stranger in crowd:
         stranger.close()
-
-
-def known_engine(bridge: Bridge, num_channels: int = 1) -> socket.socket:
-    """A connection that has proved the token, and goes on by hand."""
-    engine = bridge.connect()
-    engine.settimeout(20)
-    hello = frames.HELLO.pack(
-        lib.UERL_BRIDGE_MAGIC,
-        lib.UERL_BRIDGE_VERSION,
-        lib.UERL_LAYOUT_VERSION,
-        -1,
-        num_channels,
-        b"n" * 32,
-    )
-    engine.sendall(frames.frame(lib.UERL_BRIDGE_HELLO, 0, hello))
-    challenged = engine.recv(8 + frames.CHALLENGE.size, socket.MSG_WAITALL)[8:]
-    proved = frames.proof(TOKEN, "engine", hello, challenged)
-    engine.sendall(frames.frame(lib.UERL_BRIDGE_PROOF, 0, proved))
-    return engine
 
 
 def next_frame(engine: socket.socket) -> tuple[frames.Head, bytes]:
@@ -201,22 +182,6 @@ def test_the_engines_end_takes_nothing_after_the_first_wrong_byte():
             known = (lib.UERL_BRIDGE_CHALLENGE, lib.UERL_BRIDGE_CLOSE, lib.UERL_BRIDGE_ALIVE)
             assert kind in known
     assert refused > 2000
-
-
-FIELDS = [
-    Field(number, "agent", name, role, np.dtype(dtype), shape, 2)
-    for number, (name, role, dtype, shape) in enumerate(
-        [
-            ("observation/state", lib.UERL_ROLE_OBSERVATION, "float32", (3,)),
-            ("reward", lib.UERL_ROLE_REWARD, "float32", ()),
-            ("terminated", lib.UERL_ROLE_TERMINATED, "bool", ()),
-            ("truncated", lib.UERL_ROLE_TRUNCATED, "bool", ()),
-            ("action/move", lib.UERL_ROLE_ACTION, "int64", ()),
-            ("control", lib.UERL_ROLE_CONTROL, "uint8", ()),
-            ("seed", lib.UERL_ROLE_SEED, "int64", ()),
-        ]
-    )
-]
 
 
 def welcomed(rng: random.Random) -> ffi.CData:

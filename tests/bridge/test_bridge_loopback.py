@@ -185,20 +185,6 @@ def test_a_lane_that_is_taken_is_not_taken_twice_over_a_bridge(bridge, learn):
         answering.join()
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> tuple[str, str]:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = [str(folder / name) for name in ("certificate.pem", "key.pem")]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "1", "-subj", "/CN=uerl", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-out", made[0], "-keyout", made[1]],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return made[0], made[1]
-
-
 def test_tls_carries_large_rows_and_refuses_who_speaks_plainly_or_is_another(certificate, tmp_path):
     name = f"bridge-tls-{os.getpid()}"
     spec = EnvSpec.single({"camera": ArraySpec.image(300, 500, 3)}, {"move": ArraySpec.discrete(3)})

@@ -277,6 +277,27 @@ TEST(a_frame_on_top_of_a_message_ends_the_connection_and_writes_nowhere)
     end(&learner);
 }
 
+TEST(an_engine_says_nothing_but_the_handshake_before_its_proof)
+{
+    struct hand_learner learner = {0};
+    const struct uerl_bridge_challenge challenge = {.magic = UERL_BRIDGE_MAGIC,
+                                                    .version = UERL_BRIDGE_VERSION,
+                                                    .layout_version = UERL_LAYOUT_VERSION};
+    const int64_t s = 1000000000;
+    CHECK_EQUAL(uerl_bridge_open(&learner.bridge, TOKEN, strlen(TOKEN), nonce, -1), UERL_OK);
+    listen_to(&learner);
+    CHECK_EQUAL(uerl_bridge_tick(learner.bridge, s), UERL_OK);
+    listen_to(&learner);
+    CHECK_EQUAL(learner.said_bytes, 0);
+    CHECK_EQUAL(tell(&learner, UERL_BRIDGE_CHALLENGE, &challenge, sizeof challenge), UERL_OK);
+    listen_to(&learner);
+    CHECK_EQUAL(learner.said[4], UERL_BRIDGE_PROOF);
+    CHECK_EQUAL(uerl_bridge_tick(learner.bridge, s), UERL_OK);
+    listen_to(&learner);
+    CHECK_EQUAL(learner.said[4], UERL_BRIDGE_ALIVE);
+    uerl_bridge_close(learner.bridge);
+}
+
 int main(void)
 {
     RUN(sha256_has_the_digests_of_fips_180);
@@ -284,6 +305,7 @@ int main(void)
     RUN(a_result_has_the_rows_of_the_envs_that_were_asked);
     RUN(a_command_before_the_last_result_or_of_another_size_ends_the_connection);
     RUN(a_silent_connection_is_cut_and_each_end_says_that_it_lives);
+    RUN(an_engine_says_nothing_but_the_handshake_before_its_proof);
     RUN(whoever_has_refused_says_so_once_and_is_never_ready);
     RUN(a_frame_on_top_of_a_message_ends_the_connection_and_writes_nowhere);
     return check_result();

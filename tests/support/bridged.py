@@ -7,11 +7,31 @@ import os
 import socket
 import threading
 
+import numpy as np
+
 from processes import eventually
 from uerl_shm import Simulator, UerlError
+from uerl_shm import bridge_frames as frames
+from uerl_shm._simulator import lib
 from uerl_shm.bridge_server import BridgeServer
+from uerl_shm.host_arrays import Field
 
 TOKEN = b"of tests, known to both ends"
+#: Arrays that a learner's end of a test's own tells of, two envs of one agent.
+FIELDS = [
+    Field(number, "agent", name, role, np.dtype(dtype), shape, 2)
+    for number, (name, role, dtype, shape) in enumerate(
+        [
+            ("observation/state", lib.UERL_ROLE_OBSERVATION, "float32", (3,)),
+            ("reward", lib.UERL_ROLE_REWARD, "float32", ()),
+            ("terminated", lib.UERL_ROLE_TERMINATED, "bool", ()),
+            ("truncated", lib.UERL_ROLE_TRUNCATED, "bool", ()),
+            ("action/move", lib.UERL_ROLE_ACTION, "int64", ()),
+            ("control", lib.UERL_ROLE_CONTROL, "uint8", ()),
+            ("seed", lib.UERL_ROLE_SEED, "int64", ()),
+        ]
+    )
+]
 
 
 def say_nothing(line: str) -> None:
@@ -49,6 +69,36 @@ class Bridge:
     def said(self, text: str) -> bool:
         """Whether a line with this text comes."""
         return eventually(lambda: any(text in line for line in self.lines), 30)
+
+
+def a_hello(num_channels: int = 1) -> bytes:
+    """What an engine says first, for any lane."""
+    versions = (lib.UERL_BRIDGE_VERSION, lib.UERL_LAYOUT_VERSION)
+    return frames.HELLO.pack(lib.UERL_BRIDGE_MAGIC, *versions, -1, num_channels, b"n" * 32)
+
+
+def known_engine(bridge: Bridge, num_channels: int = 1) -> socket.socket:
+    """A connection that has proved the token, and goes on by hand."""
+    engine = bridge.connect()
+    engine.settimeout(20)
+    hello = a_hello(num_channels)
+    engine.sendall(frames.frame(lib.UERL_BRIDGE_HELLO, 0, hello))
+    challenged = engine.recv(8 + frames.CHALLENGE.size, socket.MSG_WAITALL)[8:]
+    proved = frames.proof(TOKEN, "engine", hello, challenged)
+    engine.sendall(frames.frame(lib.UERL_BRIDGE_PROOF, 0, proved))
+    return engine
+
+
+def welcome_engine(engine: socket.socket) -> None:
+    """Let an engine in as a learner's end does, with a lane of FIELDS."""
+    hello = engine.recv(frames.FRAME.size + frames.HELLO.size, socket.MSG_WAITALL)[8:]
+    challenged = frames.challenge(b"c" * 32)
+    engine.sendall(frames.frame(lib.UERL_BRIDGE_CHALLENGE, 0, challenged))
+    engine.recv(frames.FRAME.size + frames.PROOF_BYTES, socket.MSG_WAITALL)
+    proved = frames.proof(TOKEN, "learner", hello, challenged)
+    num_groups, packed = frames.tables(FIELDS, 2)
+    head = frames.WELCOME.pack(proved, 0, 2, num_groups, len(FIELDS), 0, 4096, 2, 0, b"train")
+    engine.sendall(frames.frame(lib.UERL_BRIDGE_WELCOME, 0, head, packed, b"{}"))
 
 
 def serve(simulator: Simulator) -> None:

@@ -42,8 +42,14 @@ def bridge(
     from uerl_shm import _core
     from uerl_shm.bridge_server import BridgeServer
     from uerl_shm.bridge_wire import address_of, read_token
+    from uerl_shm.errors import SpecError
 
     _core.check_name(name)
+    if key is not None and certificate is None:
+        raise SpecError(
+            f"--key {key} was given without --certificate, expected both, or neither for a bridge "
+            "in the clear: give the certificate, too"
+        )
     pair = None if certificate is None else (certificate, key)
     server = BridgeServer(name, read_token(token_file), address_of(listen), pair, say)
     say(f"carries the lanes of {name} to engines at {server.address[0]}:{server.address[1]}")

@@ -15,7 +15,7 @@
  *   READY, or REFUSE: uerl_bridge_note     ->
  *                                          <-   COMMAND uerl_bridge_command, rows, message
  *   RESULT uerl_bridge_result, rows, message ->  (and so on)
- *   ALIVE, CLOSE uerl_bridge_end: either way, at any time
+ *   ALIVE, CLOSE uerl_bridge_end: either way, at any time; of an engine after its PROOF
  *
  * Proofs: HMAC-SHA256 (FIPS 198-1) with the token as key over "engine" or "learner", the bytes of
  * HELLO and those of CHALLENGE; the token itself never travels. A WELCOME carries the learner's.
