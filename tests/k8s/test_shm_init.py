@@ -45,7 +45,7 @@ def refusal(result: subprocess.CompletedProcess[str]) -> str:
 def test_a_mount_that_is_large_enough_is_fit():
     result = init(tmpfs("8m"), "--bytes", str(8 << 20), "--group", "0")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "/dev/shm is fit: 8.0 MiB and more are free\n"
+    assert result.stdout == "/dev/shm is fit: 8.0 MiB and more are there\n"
 
 
 def test_a_mount_that_is_too_small_is_refused_with_the_remedy():
@@ -77,6 +77,28 @@ def test_dead_segments_are_removed_before_it_is_counted_what_is_free(tmp_path):
     assert there == "dead"
     assert removed.startswith("removed 1 dead segment, ")
     assert "is fit" in fit
+
+
+LIVING = f"""
+import subprocess, sys, uerl_shm
+env = uerl_shm.VecEnv("{UERL_SIM} basic", 1, name="living", slots=1000)
+env.reset(seed=0)
+code = subprocess.run(sys.argv[1:]).returncode
+env.close()
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(("more_than_fits", "code"), [(0, 0), (1, 2)])
+def test_it_may_run_again_while_a_learner_lives(tmp_path, more_than_fits, code):
+    (tmp_path / "living.py").write_text(LIVING)
+    again = f'set -- {PROGRAM[0]} {tmp_path / "living.py"} "$@"'
+    result = init(tmpfs("8m"), "--bytes", str((8 << 20) + more_than_fits), before=again)
+    assert result.returncode == code, result
+    if code:
+        assert "expected" in result.stderr and "free" in result.stderr
+    else:
+        assert "is fit: 8.0 MiB and more are there, " in result.stdout
 
 
 def test_a_folder_that_is_no_mount_of_its_own_is_refused():

@@ -14,7 +14,7 @@ from uerl_shm.cli.output import bytes_text, plural, say, warn
 
 def shm_init(
     num_bytes: Annotated[
-        int, typer.Option("--bytes", min=1, help="That must be free, once dead segments are gone.")
+        int, typer.Option("--bytes", min=1, help="For segments: free, or living ones' already.")
     ],
     group: Annotated[
         int | None,
@@ -29,9 +29,10 @@ def shm_init(
 
     The first container of a Pod: what is wrong stops the Pod here, with one line, and not a
     simulator later. It makes nothing: the learner makes the segment. It may run again, also while a
-    learner lives. Exit code 0: fit; 2: the line says what is wrong and what to do.
+    learner lives: what living segments take was asked for, too. Exit code 0: fit; 2: the line says
+    what is wrong and what to do.
     """
-    from uerl_shm.segment import SHM_DIRECTORY, clean_segments
+    from uerl_shm.segment import SHM_DIRECTORY, clean_segments, list_segments
 
     check_mount(SHM_DIRECTORY, Path("/proc/self/mountinfo"))
     check_access(SHM_DIRECTORY, group)
@@ -39,8 +40,10 @@ def shm_init(
     if removed:
         freed = bytes_text(sum(segment.num_bytes for segment in removed))
         say(f"removed {plural(len(removed), 'dead segment')}, {freed}")
-    check_room(SHM_DIRECTORY, num_bytes)
-    say(f"{SHM_DIRECTORY} is fit: {bytes_text(num_bytes)} and more are free")
+    living_bytes = sum(each.num_bytes for each in list_segments() if each.state == "alive")
+    check_room(SHM_DIRECTORY, num_bytes, living_bytes)
+    in_use = f", {bytes_text(living_bytes)} of it in use" if living_bytes else ""
+    say(f"{SHM_DIRECTORY} is fit: {bytes_text(num_bytes)} and more are there{in_use}")
 
 
 def check_mount(folder: Path, mountinfo: Path) -> None:
@@ -110,8 +113,13 @@ def check_access(folder: Path, group: int | None) -> None:
         )
 
 
-def check_room(folder: Path, num_bytes: int) -> None:
-    """Check that so much is free.
+def check_room(folder: Path, num_bytes: int, living_bytes: int) -> None:
+    """Check that so much is free, or taken by living segments.
+
+    Args:
+        folder: /dev/shm.
+        num_bytes: For all segments.
+        living_bytes: Of those that a learner has: they are among the former.
 
     Raises:
         SegmentFull: It is not.
@@ -123,8 +131,9 @@ def check_room(folder: Path, num_bytes: int) -> None:
     if mount.f_blocks == 0:  # no limit of its own
         return
     size, free = mount.f_blocks * mount.f_frsize, mount.f_bavail * mount.f_frsize
-    if free < num_bytes:
+    if free + living_bytes < num_bytes:
+        needed = bytes_text(num_bytes - living_bytes)
         raise SegmentFull(
-            f"{folder} has {bytes_text(free)} free of {bytes_text(size)}, expected "
-            f"{bytes_text(num_bytes)} free: {MORE_ROOM}"
+            f"{folder} has {bytes_text(free)} free of {bytes_text(size)}, expected {needed} free: "
+            f"{MORE_ROOM}"
         )
