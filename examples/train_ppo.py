@@ -381,10 +381,9 @@ def main(argv: list[str] | None = None) -> int:
             result = evaluate(run)
         except KeyboardInterrupt:
             print(f"interrupted: go on with --resume {run.out / 'checkpoint.pt'}")
+            return 130
         finally:
             run.close(result)
-    if not result:
-        return 130
     missed = [] if args.simulator else episodes.shortfalls(args.scene, result)
     sys.stderr.writelines(f"{text}\n" for text in missed)
     numbers = [f"{n}={v:.2f}" if isinstance(v, float) else f"{n}={v}" for n, v in result.items()]
@@ -395,6 +394,7 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a Pod's end: one more checkpoint
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # `uerl-shm train` blocks it
         sys.exit(main())
-    except uerl_shm.UerlError as error:
-        sys.exit(f"train_ppo.py: {error}")
+    except (KeyboardInterrupt, uerl_shm.UerlError) as error:  # the former: before training
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else f"train_ppo.py: {error}")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,11 +177,13 @@ def test_bench_names_a_wrong_number_of_envs(run):
 
 
 @pytest.fixture
-def executed(monkeypatch) -> list[list[str]]:
+def executed(monkeypatch) -> Iterator[list[list[str]]]:
     commands: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda path, argv: commands.append(argv))
     monkeypatch.setattr(training, "find_spec", lambda name: name)
-    return commands
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield commands
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)  # train blocks what the example unblocks
 
 
 def test_train_becomes_the_example_with_all_options(run, executed):

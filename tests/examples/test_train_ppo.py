@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import train_ppo
 from policy import load_policy
 
 import uerl_shm
+from command_line import ENVIRONMENT, PROGRAM
 from support.bundled import UERL_SIM
 
 SMALL = ["--num-steps", "16", "--num-envs", "4", "--eval-episodes", "0"]
@@ -164,6 +166,19 @@ def test_a_signal_ends_a_run_with_all_it_has(number):
     assert "interrupted: go on with --resume out" in output
     assert torch.load("out/checkpoint.pt", weights_only=True)["env_steps"] < 100000000
     assert Path("out/learning_curve.png").exists()
+
+
+@pytest.mark.slow
+def test_sigterm_is_kept_for_the_run_that_uerl_shm_train_has_only_begun_to_load():
+    command = [*PROGRAM, "train", "--scene", "basic", "--out", "out"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True)
+    while "train_ppo.py" not in Path(f"/proc/{process.pid}/cmdline").read_text():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+    assert (process.returncode, said) == (130, "")  # -15: it was ended without being asked
+    assert not Path("out").exists()
 
 
 def test_simulators_of_another_user_attach_by_themselves(monkeypatch, tmp_path):

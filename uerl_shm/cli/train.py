@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -40,6 +41,9 @@ def train(
     """
     arguments = [] if simulator is None else ["--simulator", simulator]
     arguments += [] if num_envs is None else ["--num-envs", str(num_envs)]
+    # The example's own handler stands only after its imports, and the first process of a container
+    # ignores what it has no handler for: the kernel keeps the signal until the example takes it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     run_example("train_ppo.py", [*arguments, *ctx.args], ("torch", "tensorboard"), "train")
 
 
