@@ -21,7 +21,7 @@ LEARNER_ID, SIMULATOR_ID, GROUP_ID = "2000", "1000", "3000"
 NAME = "train"  # of the segment, in the manifests' ConfigMap
 # Folder of kustomize to the files that are rendered for it, for machines without kubectl.
 FILES = {
-    "overlays/dev-cpu": ("common/config.yaml", "common/network-policy.yaml", "base/train-job.yaml"),
+    "base": ("common/config.yaml", "common/network-policy.yaml", "base/train-job.yaml"),
     "ray/job": ("common/config.yaml", "ray/job/rayjob.yaml"),
 }
 Render = Callable[..., list[dict[str, Any]]]
@@ -41,7 +41,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Render:
     ]
     subprocess.run(command, env=ENVIRONMENT, check=True)
 
-    def render(path: str = "overlays/dev-cpu", **config: str) -> list[dict[str, Any]]:
+    def render(path: str = "base", **config: str) -> list[dict[str, Any]]:
         if shutil.which("kubectl"):
             command = ["kubectl", "kustomize", str(folder / path)]
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,6 @@
 """From rendered manifests to a Pod that `podman play kube` runs.
 
-    kubectl kustomize k8s/overlays/dev-cpu > job.yaml
+    kubectl kustomize k8s/base > job.yaml
     python tests/pod/podman_pod.py --image uerl-shm/learner=localhost/learner < job.yaml > pod.yaml
 
 Takes the Pod template of the first Job, RayJob (its first group of workers) or RayCluster. podman

@@ -6,18 +6,27 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
+import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pod.conftest import GROUP_ID, LEARNER_ID, NAME, NUM_SIMS, SIMULATOR_ID, SIMULATORS, pod_of
 from pod.pod_images import ROOT, image, why_not
-from pod.pods import Pod, wait_for
+from pod.pods import PATIENCE_S, Pod, wait_for
 
 PACKAGE = ROOT / "uerl_shm"
+ENDING_S = 30.0  # of a learner that is told to: a quarter of the manifest's grace period
+CHECKPOINT = "/runs/checkpoint.pt"  # as the learner names it
+ENV_STEPS = """
+import sys, torch
+print(*(torch.load(path, weights_only=True)["env_steps"] for path in sys.argv[1:]))
+"""
 pytestmark = [
     pytest.mark.podman,
     pytest.mark.slow,
@@ -45,6 +54,16 @@ def get(pod: Pod, path: str) -> str:
     """Return what the container `metrics` answers to a client outside the Pod."""
     with urllib.request.urlopen(f"http://{pod.address()}:9464{path}", timeout=5.0) as answer:
         return str(answer.read().decode())
+
+
+def ended(pod: Pod, name: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
+    """Return the state of a container once it has ended."""
+
+    def look() -> dict[str, Any] | None:
+        state: dict[str, Any] = pod.container(name)["State"]
+        return state if state["Status"] == "exited" else None
+
+    return dict(wait_for(f"{name} ends", look, timeout_s))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +110,15 @@ def test_simulators_and_learner_are_two_users_of_one_group_without_rights(traini
         assert "Read-only file system" in written.stderr, name
     listed = training.call("learner", "stat", "-c", "%u %g %a", f"/dev/shm/{NAME}").stdout
     assert listed.split() == [LEARNER_ID, GROUP_ID, "660"]
+
+
+def test_each_container_has_processes_of_its_own(training):
+    # So a learner is the first process of its own, and locks, not numbers, say who is alive.
+    assert "shareProcessNamespace" not in training.converted.pod["spec"]
+    names = [*SIMULATORS, "learner", "metrics"]
+    spaces = {os.readlink(f"/proc/{training.pid(name)}/ns/pid") for name in names}
+    assert len(spaces) == len(names)
+    assert {training.status(name)["NSpid"][-1] for name in names} == {"1"}
 
 
 def test_figures_and_health_are_served_to_a_scraper(training, record_property):
@@ -142,30 +170,44 @@ def test_a_learner_that_is_killed_goes_on_from_its_checkpoint_with_the_same_simu
     training, record_property
 ):
     simulators = [training.pid(name) for name in SIMULATORS]
+    checkpoint = training.folder("runs") / "checkpoint.pt"
     killed = training.kill("learner")
+    wait_for("its end", lambda: not Path(f"/proc/{killed}").exists())
+    left = Path(shutil.copy2(checkpoint, checkpoint.with_name("left.pt")))
     wait_for("another process", lambda: training.pid("learner") not in (0, killed))
     learners = f'uerl_shm_learners_total{{segment="{NAME}"}}'
     wait_for("metrics see another learner", lambda: figure(training, learners) == 2)
-    wait_for("it steps", lambda: steps_of(training) > 0)
+    wait_for("it saves", lambda: checkpoint.stat().st_mtime_ns > left.stat().st_mtime_ns)
+    looked = training.call("learner", "python", "-c", ENV_STEPS, f"/runs/{left.name}", CHECKPOINT)
+    assert looked.returncode == 0, looked.stderr
+    before, after = map(int, looked.stdout.split())
+    assert before < after  # one that begins anew saves after its first rollout: as few as can be
     assert [training.pid(name) for name in SIMULATORS] == simulators
     record_property("learner_restarts", training.container("learner")["RestartCount"])
+    record_property("resumed_at", before)
 
 
-def test_a_learner_that_is_told_to_end_leaves_a_checkpoint(training):
-    checkpoint = training.folder("runs") / "checkpoint.pt"
-    before = checkpoint.stat().st_mtime_ns
-    os.kill(training.pid("learner"), signal.SIGTERM)
-    wait_for("a new checkpoint", lambda: checkpoint.stat().st_mtime_ns > before)
+def test_a_learner_that_is_told_to_end_saves_first_and_says_how_to_go_on(rendered, tmp_path):
+    converted = pod_of(rendered(TOTAL_STEPS="100000000"), "told", tmp_path)
+    converted.pod["spec"]["restartPolicy"] = "Never"  # so that its exit code stays to be seen
+    with Pod(converted, tmp_path) as pod:
+        assert pod.started, pod.said
+        checkpoint = pod.folder("runs") / "checkpoint.pt"
+        wait_for("its first checkpoint", checkpoint.exists)  # the next is due 60 s later
+        told_ns = time.time_ns()
+        os.kill(pod.pid("learner"), signal.SIGTERM)
+        state = ended(pod, "learner", ENDING_S)
+        assert told_ns < checkpoint.stat().st_mtime_ns
+        said = pod.logs("learner")
+    assert state["ExitCode"] == 130, said
+    assert f"interrupted: go on with --resume {CHECKPOINT}" in said
 
 
 def test_a_training_comes_to_its_end(rendered, tmp_path, record_property):
     config = {"TOTAL_STEPS": "8192", "LEARNING_RATE": "0.005"}
     with Pod(pod_of(rendered(**config), "end", tmp_path), tmp_path) as pod:
         assert pod.started, pod.said
-        state = wait_for(
-            "the learner ends",
-            lambda: (s := pod.container("learner")["State"])["Status"] == "exited" and s,
-        )
+        state = ended(pod, "learner")
         result = re.search(r"^RESULT (.*)$", pod.logs("learner"), re.MULTILINE)
         assert state["ExitCode"] == 0 and result is not None, pod.logs("learner")
     found = dict(pair.split("=") for pair in result[1].split())
