@@ -44,14 +44,14 @@ def rows_are_those_of_the_simulators(pod: Pod, told: Told) -> Iterator[str]:
     """What learns has a row for each agent of each simulator."""
     expected = len(pod.simulators()) * told.agents
     found = _option(pod, "--num-envs")
-    if expected and found != str(expected):
+    if _learns(pod) and found != str(expected):
         yield f"{pod.path}: --num-envs {found}, expected {expected}: render anew"
 
 
 def mode_lets_the_group_in(pod: Pod, told: Told) -> Iterator[str]:
     """Simulators and learner are two users of one group."""
     found = _option(pod, "--shm-mode")
-    if pod.simulators() and found != "0660":
+    if _learns(pod) and found != "0660":
         yield f"{pod.path}: --shm-mode {found}, expected 0660: simulators are another user"
 
 
@@ -156,6 +156,11 @@ def users_share_memory_alone(pod: Pod, told: Told) -> Iterator[str]:
     for name, names in simulators.items():
         if len(names) > 1:
             yield f"{pod.path}, volume {name}: {', '.join(names)} write to it, expected one"
+
+
+def _learns(pod: Pod) -> bool:
+    """Is what learns told here? A RayCluster's is told by who submits to it."""
+    return bool(pod.simulators() and (pod.entrypoint or not pod.ray))
 
 
 def _option(pod: Pod, name: str) -> str | None:
