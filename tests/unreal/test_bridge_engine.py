@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +15,12 @@ import pytest
 from drawn_pictures import PictureChecker
 
 import uerl_shm
-from support.bridged import TOKEN
+from support.bridged import TOKEN, welcome_engine
+from uerl_shm.bridge_frames import ALIVE
 from uerl_shm.bridge_server import BridgeServer
-from unreal.engine_process import engine_process, learner, mappings, spec_of
+from unreal.engine_process import engine_process, learner, mappings, spec_of, until
+
+SYN_SENT = "02"  # of /proc/net/tcp
 
 
 class Server:
@@ -125,3 +131,67 @@ def test_an_engine_whose_arrays_are_not_the_learners_is_refused_with_their_names
         with pytest.raises(uerl_shm.UerlError, match="not in"), learner(server.name, spec):
             pass
         assert process.wait_for("is not in the learner's spec")
+
+
+def test_a_refusal_arrives_while_signs_of_life_are_unread(engine, tmp_path):
+    words = ["-ShimTicks=200", f"-UerlBridgeTokenFile={tmp_path / 'token'}"]
+    (tmp_path / "token").write_bytes(TOKEN)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        argv = [engine, "Walk", f"-UerlBridge={address}", *words]
+        with engine_process(tmp_path / "log", argv) as process:
+            with listening.accept()[0] as peer:
+                welcome_engine(peer)
+                sending = threading.Thread(target=flood, args=(peer,))
+                sending.start()
+                said = b""
+                while piece := peer.recv(4096):  # a reset would be an error
+                    said += piece
+                peer.shutdown(socket.SHUT_WR)
+                sending.join()
+            assert b"expected 1, because an engine has one world" in said
+            assert process.wait() == 0
+
+
+def flood(peer: socket.socket) -> None:
+    """Say that this end lives, without end."""
+    with contextlib.suppress(OSError):
+        while True:
+            peer.sendall(ALIVE * 100)
+
+
+def connections_begun(port: int) -> set[str]:
+    """The local ports of connections that wait for this port of this machine to answer."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    asked = f"0100007F:{port:04X}"
+    return {row[1] for row in rows if row[2] == asked and row[3] == SYN_SENT}
+
+
+def test_a_connection_that_is_slow_to_come_is_not_taken_for_a_silent_one(engine, tmp_path):
+    (tmp_path / "token").write_bytes(TOKEN)
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            other = stack.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+        port = full.getsockname()[1]
+        others, begun = connections_begun(port), set()
+        words = [f"-UerlBridge=127.0.0.1:{port}", f"-UerlBridgeTokenFile={tmp_path / 'token'}"]
+        with engine_process(tmp_path / "log", [engine, "Walk", *words]) as process:
+            until(lambda: connections_begun(port) - others)
+            deadline = time.monotonic() + 3.0  # less than the 5 s that it has
+            while time.monotonic() < deadline:
+                begun |= connections_begun(port) - others
+                time.sleep(0.05)
+            assert process.stop() == 143
+    assert len(begun) == 1
+
+
+def test_the_port_of_an_address_stands_after_its_last_colon(engine, tmp_path, server):
+    address = f"[::ffff:127.0.0.1]:{server.server.address[1]}"
+    words = [f"-UerlBridge={address}", server.words[1]]
+    with engine_process(tmp_path / "log", [engine, "Walk", *words]) as process:
+        with learner(server.name, spec_of(engine)) as env:
+            assert len(steps_of(env)) == 71
+        assert process.wait() == 0, process.output

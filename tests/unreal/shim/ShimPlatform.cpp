@@ -94,15 +94,28 @@ bool FString::IsNumeric() const
     const std::string Text = ToUtf8();
     return !Text.empty() && Text.find_first_not_of("0123456789.-+") == Text.npos;
 }
-bool FString::Split(const TCHAR *At, FString *Left, FString *Right) const
+bool FString::Split(const TCHAR *At, FString *Left, FString *Right, ESearchCase::Type,
+                    ESearchDir::Type Dir) const
 {
-    const std::size_t Found = Value.find(At);
+    const std::size_t Found = Dir == ESearchDir::FromEnd ? Value.rfind(At) : Value.find(At);
     if (Found == Value.npos)
         return false;
     const std::u16string Whole = Value;
     *Left = FString(Whole.substr(0, Found).c_str());
     *Right = FString(Whole.substr(Found + std::u16string(At).size()).c_str());
     return true;
+}
+bool FString::RemoveFromStart(const TCHAR *Prefix)
+{
+    const bool bHas = StartsWith(Prefix);
+    Value.erase(0, bHas ? std::u16string(Prefix).size() : 0);
+    return bHas;
+}
+bool FString::RemoveFromEnd(const TCHAR *Suffix)
+{
+    const bool bHas = EndsWith(Suffix);
+    Value.resize(Value.size() - (bHas ? std::u16string(Suffix).size() : 0));
+    return bHas;
 }
 FString FString::TrimStartAndEnd() const
 {

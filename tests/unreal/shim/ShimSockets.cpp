@@ -77,6 +77,12 @@ bool FSocket::Connect(const FInternetAddr &Addr)
            errno == EINPROGRESS || errno == EWOULDBLOCK;
 }
 
+bool FSocket::Shutdown(ESocketShutdownMode Mode)
+{
+    const int How[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
+    return shutdown(File, How[static_cast<int>(Mode)]) == 0;
+}
+
 bool FSocket::Close()
 {
     const bool bGood = File >= 0 && close(File) == 0;

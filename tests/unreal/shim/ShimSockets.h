@@ -49,6 +49,7 @@ namespace ESocketWaitConditions
 {
 enum Type { WaitForRead, WaitForWrite, WaitForReadOrWrite };
 }
+enum class ESocketShutdownMode { Read, Write, ReadWrite };
 inline const FName NAME_Stream(u"Stream");
 
 class FInternetAddr
@@ -73,6 +74,7 @@ class FSocket
 {
   public:
     bool Connect(const FInternetAddr &Addr);
+    bool Shutdown(ESocketShutdownMode Mode);
     bool Close();
     bool Send(const uint8 *Data, int32 Count, int32 &BytesSent);
     bool Recv(uint8 *Data, int32 BufferSize, int32 &BytesRead);

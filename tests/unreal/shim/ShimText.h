@@ -3,6 +3,15 @@
 
 #include "ShimContainers.h"
 
+namespace ESearchCase
+{
+enum Type { CaseSensitive, IgnoreCase };
+}
+namespace ESearchDir
+{
+enum Type { FromStart, FromEnd };
+}
+
 class FString;
 bool ShimIsLess(const FString &One, const FString &Other);
 
@@ -48,7 +57,11 @@ class FString
         return Value.find(Part) != Value.npos;
     }
     bool IsNumeric() const;
-    bool Split(const TCHAR *At, FString *Left, FString *Right) const;
+    bool Split(const TCHAR *At, FString *Left, FString *Right,
+               ESearchCase::Type Case = ESearchCase::IgnoreCase,
+               ESearchDir::Type Dir = ESearchDir::FromStart) const;
+    bool RemoveFromStart(const TCHAR *Prefix);
+    bool RemoveFromEnd(const TCHAR *Suffix);
     FString TrimStartAndEnd() const;
     template <typename... Args> static FString Printf(const TCHAR *Format, Args... Given)
     {

@@ -21,6 +21,9 @@ static constexpr int32 PieceBytes = 1 << 18;
 /** Longest wait for the other end to answer at all. */
 static constexpr double ConnectS = 5.0;
 
+/** Longest wait for what was sent last to arrive. */
+static constexpr double LingerS = 0.3;
+
 /** Longest sleep of the thread: signs of life are due each 0.4 s. */
 static const FTimespan BridgeSlice = FTimespan::FromMilliseconds(50.0);
 
@@ -73,8 +76,12 @@ int FUerlBridge::GetOutcome(FString& OutText)
 {
 	FScopeLock Locked(&Lock);
 	OutText = RefusalText;
-	const int Outcome = Bridge == nullptr ? Refusal : uerl_bridge_tick(Bridge, NowNs());
-	if (Bridge != nullptr && Outcome != UERL_OK)
+	if (Bridge == nullptr || (bConnects && Thread != nullptr)) // nobody is silent yet
+	{
+		return Refusal;
+	}
+	const int Outcome = uerl_bridge_tick(Bridge, NowNs());
+	if (Outcome != UERL_OK)
 	{
 		OutText = UTF8_TO_TCHAR(uerl_last_error());
 	}
@@ -112,21 +119,36 @@ void FUerlBridge::WaitForInput(FTimespan Time)
 
 uint32 FUerlBridge::Run()
 {
-	if (Connect())
+	const bool bConnected = Connect();
+	{
+		FScopeLock Locked(&Lock);
+		bConnects = false;
+	}
+	if (bConnected)
 	{
 		Carry();
 	}
-	FScopeLock Locked(&Lock);
-	uerl_bridge_cut(Bridge, "the bridge was closed at this end");
-	bStops = true;
+	{
+		FScopeLock Locked(&Lock);
+		uerl_bridge_cut(Bridge, "the bridge was closed at this end");
+		bStops = true;
+	}
 	Changed->Trigger();
+	if (bConnected)
+	{
+		LetArrive();
+	}
 	return 0;
 }
 
 bool FUerlBridge::Connect()
 {
 	FString Host, Port;
-	const bool bHasPort = Address.Split(TEXT(":"), &Host, &Port) && Port.IsNumeric();
+	const bool bHasPort = Address.Split(TEXT(":"), &Host, &Port, ESearchCase::CaseSensitive,
+							  ESearchDir::FromEnd) &&
+						  Port.IsNumeric();
+	Host.RemoveFromStart(TEXT("[")); // of an IPv6 address
+	Host.RemoveFromEnd(TEXT("]"));
 	ISocketSubsystem* const Sockets = ISocketSubsystem::Get(PLATFORM_SOCKETSUBSYSTEM);
 	if (!bHasPort || Sockets == nullptr)
 	{
@@ -183,6 +205,19 @@ void FUerlBridge::Carry()
 			SendSome();
 		}
 		Changed->Trigger();
+	}
+}
+
+// Closed with bytes unread, TCP takes back what was sent last, such as a refusal.
+void FUerlBridge::LetArrive()
+{
+	Socket->Shutdown(ESocketShutdownMode::Write);
+	const double Deadline = FPlatformTime::Seconds() + LingerS;
+	int32 NumRead = 0;
+	while (FPlatformTime::Seconds() < Deadline &&
+		   Socket->Recv(Input.GetData(), Input.Num(), NumRead))
+	{
+		Socket->Wait(ESocketWaitConditions::WaitForRead, BridgeSlice);
 	}
 }
 

@@ -34,7 +34,10 @@ public:
 	 */
 	FUerlBridge(const FString& Address, const FString& Token, int32 Lane);
 
-	/** Cuts the connection. The simulator must have been detached. */
+	/**
+	 * Cuts the connection, once what was sent has arrived, in 0.3 s at most; while an address is
+	 * looked up, it waits for that. The simulator must have been detached.
+	 */
 	virtual ~FUerlBridge() override;
 
 	/** The simulator once the learner's end has let this one in, else null. */
@@ -54,6 +57,7 @@ public:
 private:
 	bool Connect();
 	void Carry();
+	void LetArrive();
 	bool ReceiveAll();
 	void SendSome();
 	void Cut(const FString& Why);
@@ -62,6 +66,7 @@ private:
 	FCriticalSection Lock; // bridge, its simulator's calls, what is to be sent
 	FEventRef Changed{ EEventMode::AutoReset };
 	std::atomic<bool> bStops{ false };
+	bool bConnects = true; // under the lock: the thread is looking for the other end
 	uerl_bridge* Bridge = nullptr;
 	int Refusal = 0; // of uerl_bridge_open()
 	FString RefusalText;

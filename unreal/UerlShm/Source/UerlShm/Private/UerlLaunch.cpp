@@ -24,15 +24,12 @@ static FString ReadText(const TCHAR* Key, const TCHAR* Variable)
 	return Value;
 }
 
-// On the command line every user of the machine can read it: better in a file.
+// In a file: every user of the machine can read the command line, and the engine logs it.
 static FString ReadBridgeToken()
 {
-	FString Token, File;
-	if (FParse::Value(FCommandLine::Get(), TEXT("UerlBridgeToken="), Token))
-	{
-		return Token;
-	}
-	File = ReadText(TEXT("UerlBridgeTokenFile="), TEXT(UERL_ENV_BRIDGE_TOKEN_FILE));
+	FString Token;
+	const FString File =
+		ReadText(TEXT("UerlBridgeTokenFile="), TEXT(UERL_ENV_BRIDGE_TOKEN_FILE));
 	if (!FFileHelper::LoadFileToString(Token, *File))
 	{
 		UE_LOG(LogUerlShm, Error,

@@ -7,8 +7,8 @@
 /** What the command line and the environment ask of this process. */
 struct FUerlLaunch
 {
-	/** Reads -UerlShm=, -UerlLane=, -UerlBridge=, -UerlBridgeToken=, -UerlBridgeTokenFile=,
-	 * -UerlShmDescribe=, -UerlNextLearnerS=, or the launcher's environment. */
+	/** Reads -UerlShm=, -UerlLane=, -UerlBridge=, -UerlBridgeTokenFile=, -UerlShmDescribe=,
+	 * -UerlNextLearnerS=, or the launcher's environment. */
 	static FUerlLaunch Read();
 
 	/** Name of the learner's segment; empty: play as usual. */
