@@ -86,7 +86,7 @@ def disks_are_limited(pod: Pod, told: Told) -> Iterator[str]:
 def learners_can_end(pod: Pod, told: Told) -> Iterator[str]:
     """What learns writes a checkpoint when it is told to end."""
     grace = pod.spec.get("terminationGracePeriodSeconds", 30)
-    if pod.simulators() and grace < MIN_GRACE_S:
+    if pod.simulators() and isinstance(grace, int) and grace < MIN_GRACE_S:
         yield (
             f"{pod.path}: terminationGracePeriodSeconds {grace}, expected at least {MIN_GRACE_S}: "
             "a checkpoint takes time"
