@@ -28,7 +28,7 @@ import ray_cluster
 import torch
 import train_ppo
 from policy import make_policy, rows_of
-from torch import nn
+from torch import distributed, nn
 
 import uerl_shm.ray
 
@@ -111,7 +111,7 @@ class Rank(train_ppo.Run):
             "env_steps": batch.reward.numel(),
             "seconds": self.clock - before,  # the report of the last iteration among it
             "return": float(np.mean(recent)) if recent else None,
-            "hash": parameter_hash(self.policy),
+            "hash": policy_hash(self.policy),
             "lost_simulators": self.env.stats()["lost"],
             "node": ray.get_runtime_context().get_node_id(),
             "pid": os.getpid(),
@@ -133,6 +133,7 @@ class Rank(train_ppo.Run):
                 nn.utils.clip_grad_norm_(self.policy.parameters(), args.max_gradient_norm)
                 self.optimizer.step()
         self.policy.see(rows_of(batch.observation, batch.valid.nonzero(as_tuple=True)))
+        agree(self.policy)
 
     def keep(self, folder: Path) -> None:
         """Write what a run goes on from."""
@@ -147,11 +148,23 @@ class Rank(train_ppo.Run):
         self.iteration = parts["iteration"]
 
 
-def parameter_hash(policy: nn.Module) -> str:
-    """Return 12 digits that differ when a single bit of a parameter does."""
+def agree(policy: nn.Module) -> None:
+    """Average what each rank saw of its own observations: their means and spreads.
+
+    Gradients do not carry it, and ranks that scale observations in different ways have different
+    policies.
+    """
+    for buffer in policy.buffers():
+        if buffer.is_floating_point():
+            distributed.all_reduce(buffer)
+            buffer /= distributed.get_world_size()
+
+
+def policy_hash(policy: nn.Module) -> str:
+    """Return 12 digits that differ when a single bit of what the policy computes with does."""
     digest = hashlib.sha256()
-    for parameter in policy.parameters():
-        digest.update(parameter.detach().cpu().numpy().tobytes())
+    for value in policy.state_dict().values():
+        digest.update(value.cpu().numpy().tobytes())
     return digest.hexdigest()[:12]
 
 
@@ -278,7 +291,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         env |= {"simulator": None, "spec": json.loads(Path(args.spec).read_text())}
     bucket = "://" in args.out
     with shown(log.path):
-        uerl_shm.ray.train(
+        done = uerl_shm.ray.train(
             train_loop,
             {"ppo": ppo, "env": env, "iterations": args.iterations},
             num_pods=args.num_pods,
@@ -288,7 +301,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             max_failures=args.max_failures,
             callbacks=[log],
         )
-    return result_of(read_log(log.path))
+    lines = read_log(log.path)
+    if not any("ranks" in line for line in lines):  # it was finished before: a Job's second try
+        return {"iterations": done.metrics["iteration"], "unequal_hashes": 0}
+    return result_of(lines)
 
 
 def main() -> int:

@@ -15,6 +15,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,15 @@ def end(process: subprocess.Popen[Any]) -> None:
     process.wait()
 
 
+def end_well(learners: Collection[subprocess.Popen[Any]]) -> bool:
+    """Wait for all to end; False at once when one fails: the others would wait for it."""
+    while None in (codes := [learner.poll() for learner in learners]):
+        if any(codes):
+            return False
+        time.sleep(0.1)
+    return not any(codes)
+
+
 def start_all(args: argparse.Namespace) -> int:
     """Start the simulator of both segments, and a learner for each; print the numbers of both."""
     names = {team: f"two-learners-{team}-{os.getpid()}" for team in TEAMS}
@@ -150,9 +161,9 @@ def start_all(args: argparse.Namespace) -> int:
             command = [sys.executable, __file__, "--team", team, "--name", name, *rest]
             learners[team] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             stack.callback(end, learners[team])
-        lines = {team: learner.communicate()[0] for team, learner in learners.items()}
-        if any(learner.returncode for learner in learners.values()) or world.wait(LEAVE_S) != 0:
+        if not end_well(learners.values()) or world.wait(LEAVE_S) != 0:
             return 1
+        lines = {team: learner.communicate()[0] for team, learner in learners.items()}
     results = {team: json.loads(line) for team, line in lines.items()}
     pairs = [(f"{t}_{key}", v) for t, result in results.items() for key, v in result.items()]
     numbers = [f"{k}={v:.3f}" if isinstance(v, float) else f"{k}={v}" for k, v in pairs]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,10 +33,46 @@ def test_every_rank_takes_equally_many_gradient_steps(num_valid):
 def test_a_hash_differs_when_one_bit_of_a_parameter_does():
     first = torch.nn.Linear(3, 2)
     second = copy.deepcopy(first)
-    assert ray_ddp.parameter_hash(first) == ray_ddp.parameter_hash(second)
+    assert ray_ddp.policy_hash(first) == ray_ddp.policy_hash(second)
     with torch.no_grad():
         second.weight[0, 0] = torch.nextafter(second.weight[0, 0], torch.tensor(torch.inf))
-    assert ray_ddp.parameter_hash(first) != ray_ddp.parameter_hash(second)
+    assert ray_ddp.policy_hash(first) != ray_ddp.policy_hash(second)
+
+
+RANK = """
+import sys
+import torch, ray_ddp
+from policy import Scale
+from uerl_shm import ArraySpec
+
+rank, store = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=2)
+scale = Scale(ArraySpec.box(-float("inf"), float("inf"), (3,)))
+for number in range(2):
+    torch.manual_seed(10 * rank + number)
+    scale.see(torch.randn(8 + rank, 3) * (1 + rank) + rank)
+    seen = ray_ddp.policy_hash(scale)
+    ray_ddp.agree(scale)
+    print(seen, ray_ddp.policy_hash(scale))
+"""
+
+
+def test_ranks_scale_observations_alike_though_each_sees_its_own(tmp_path):
+    folders = os.pathsep.join(str(Path(ray_ddp.__file__).parents[n]) for n in range(2))
+    command = [sys.executable, "-W", "ignore", "-c", RANK]
+    ranks = [
+        subprocess.Popen(
+            [*command, str(rank), str(tmp_path / "store")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": folders},
+        )
+        for rank in range(2)
+    ]
+    hashes = [rank.communicate(timeout=100)[0].split() for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0]
+    assert hashes[0][0::2] != hashes[1][0::2], "they saw different rows"
+    assert hashes[0][1::2] == hashes[1][1::2]
 
 
 def told(iteration: int, hashes: str, lost: int = 0) -> dict[str, object]:
