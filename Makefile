@@ -58,7 +58,7 @@ behavior-cloning: .venv/built ## record the shipped expert and learn from the da
 
 test: .venv/built test-c ## run every test, but those that take long
 	$(RUN) tests/unreal/build.py --out build/unreal/plain
-	$(RUN) -m pytest -m "not slow" $(ARGS)
+	$(RUN) tests/halves.py $(ARGS)
 
 test-slow: .venv/built ## run the tests that take long
 	$(RUN) -m pytest -m slow $(ARGS)
