@@ -169,6 +169,7 @@ def test_a_learner_that_is_killed_goes_on_from_its_checkpoint_with_the_same_simu
 ):
     simulators = [training.pid(name) for name in SIMULATORS]
     checkpoint = training.folder("runs") / "checkpoint.pt"
+    wait_for("a checkpoint", checkpoint.exists)
     killed = training.kill("learner")
     wait_for("its end", lambda: not Path(f"/proc/{killed}").exists())
     left = Path(shutil.copy2(checkpoint, checkpoint.with_name("left.pt")))
