@@ -42,7 +42,7 @@ int uerl_bridge_open(uerl_bridge **out, const void *token, uint64_t token_bytes,
     };
     memcpy(bridge->hello.nonce, nonce, sizeof bridge->hello.nonce);
     bridge->state = UERL_BRIDGE_AWAITS_CHALLENGE;
-    uerl_bridge_want(bridge, UERL_BRIDGE_HEAD, &bridge->frame, sizeof bridge->frame);
+    uerl_bridge_want(bridge, UERL_BRIDGE_FRAME, &bridge->frame, sizeof bridge->frame);
     uerl_bridge_say(bridge, UERL_BRIDGE_HELLO, &bridge->hello, sizeof bridge->hello,
                     sizeof bridge->hello);
     *out = bridge;

@@ -37,9 +37,9 @@ struct uerl_bridge_walk {
     uint32_t env;
 };
 
-/* Frames come in stages: head, fixed content, then what its numbers announce. */
+/* Frames come in stages: a frame's own numbers, fixed content, then what its numbers announce. */
 enum uerl_bridge_stage {
-    UERL_BRIDGE_HEAD,
+    UERL_BRIDGE_FRAME,
     UERL_BRIDGE_FIXED,
     UERL_BRIDGE_ROWS,
     UERL_BRIDGE_REST /* tables and text, a message, or the text of CLOSE */
@@ -65,8 +65,8 @@ struct uerl_bridge {
     struct uerl_bridge_walk in;
     uint8_t *tables; /* of WELCOME while it arrives; this side's */
 
-    /* Output: `head`, then rows, then a message or text. */
-    uint8_t head[2 * (sizeof(struct uerl_bridge_frame) + sizeof(union uerl_bridge_fixed))];
+    /* Output: `start`, then rows, then a message or text. */
+    uint8_t start[2 * (sizeof(struct uerl_bridge_frame) + sizeof(union uerl_bridge_fixed))];
     const uint8_t *from;
     uint64_t left;
     bool has_rows;
@@ -92,7 +92,7 @@ int uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64
 bool uerl_bridge_next_rows(const uerl_bridge *bridge, struct uerl_bridge_walk *walk, uint8_t **rows,
                            uint64_t *bytes);
 
-/* A frame's head, its fixed content or its rest has come. */
+/* A frame's own numbers, its fixed content or its rest has come. */
 int uerl_bridge_take_challenge(uerl_bridge *bridge);
 int uerl_bridge_take_welcome(uerl_bridge *bridge);
 int uerl_bridge_take_tables(uerl_bridge *bridge);

@@ -33,8 +33,8 @@ static const char HELP[] =
     "than the learner's step_deadline_s, or its process has stood still for 5 s) or fenced;\n"
     "2: cannot tell. It answers within 0.1 s when all is well and 5 s otherwise, so a kubelet's\n"
     "probe needs timeoutSeconds above 5.\n\n"
-    "Of a learner: 0 as soon as it sends a batch; 1: none within SECONDS, whether it stands still,\n"
-    "is gone or has not begun; 2: cannot tell. timeoutSeconds has to be above SECONDS.\n\n"
+    "Of a learner: 0 as soon as it sends a batch; 1: none within SECONDS, whether it stands\n"
+    "still, is gone or has not begun; 2: cannot tell. timeoutSeconds has to be above SECONDS.\n\n"
     "Examples\n    uerl-shm-probe train 3\n    uerl-shm-probe --learner 60 train\n";
 
 struct lane {

@@ -32,7 +32,7 @@ FLOORS = (
     ("core/watch.*",),
     (
         *("core/simulator*", "core/attach.*", "core/calls.*", "core/arrays.*", "core/message.*"),
-        *("core/bridge*", "learner/*"),
+        *("core/bridge*", "core/describe.*", "learner/*"),
     ),
     ("learner/binding*",),
 )

@@ -77,9 +77,9 @@ void uerl_bridge_want(uerl_bridge *bridge, enum uerl_bridge_stage stage, void *i
     bridge->got = 0;
 }
 
-static void want_head(uerl_bridge *bridge)
+static void want_frame(uerl_bridge *bridge)
 {
-    uerl_bridge_want(bridge, UERL_BRIDGE_HEAD, &bridge->frame, sizeof bridge->frame);
+    uerl_bridge_want(bridge, UERL_BRIDGE_FRAME, &bridge->frame, sizeof bridge->frame);
 }
 
 static int unexpected(uerl_bridge *bridge)
@@ -109,13 +109,13 @@ static uint64_t fixed_bytes_of(const uerl_bridge *bridge)
     }
 }
 
-static int take_head(uerl_bridge *bridge)
+static int take_frame(uerl_bridge *bridge)
 {
     const struct uerl_bridge_frame *frame = &bridge->frame;
     if (frame->reserved != 0 || frame->channel != 0)
         return unexpected(bridge);
     if (frame->kind == UERL_BRIDGE_ALIVE && frame->bytes == 0) {
-        want_head(bridge);
+        want_frame(bridge);
         return UERL_OK;
     }
     const uint64_t fixed = fixed_bytes_of(bridge);
@@ -127,7 +127,7 @@ static int take_head(uerl_bridge *bridge)
 }
 
 /* The numbers of a command, before its first row is written anywhere. */
-static int take_command_head(uerl_bridge *bridge)
+static int take_command_numbers(uerl_bridge *bridge)
 {
     const uerl_simulator *simulator = bridge->simulator;
     const struct uerl_bridge_command *command = &bridge->fixed.command;
@@ -167,12 +167,12 @@ static int take_fixed(uerl_bridge *bridge)
     const uint64_t rest = bridge->frame.bytes - bridge->wanted;
     switch (bridge->frame.kind) {
     case UERL_BRIDGE_CHALLENGE:
-        want_head(bridge);
+        want_frame(bridge);
         return uerl_bridge_take_challenge(bridge);
     case UERL_BRIDGE_WELCOME:
         return uerl_bridge_take_welcome(bridge);
     case UERL_BRIDGE_COMMAND: {
-        const int error = take_command_head(bridge);
+        const int error = take_command_numbers(bridge);
         return error != UERL_OK ? error : want_rows(bridge);
     }
     default: /* CLOSE */
@@ -188,7 +188,7 @@ static int take_rest(uerl_bridge *bridge)
 {
     const uint8_t kind = bridge->frame.kind;
     const int code = bridge->fixed.end.code;
-    want_head(bridge);
+    want_frame(bridge);
     if (kind == UERL_BRIDGE_WELCOME)
         return uerl_bridge_take_tables(bridge);
     if (kind == UERL_BRIDGE_COMMAND)
@@ -204,8 +204,8 @@ static int take_rest(uerl_bridge *bridge)
 static int take(uerl_bridge *bridge)
 {
     switch (bridge->stage) {
-    case UERL_BRIDGE_HEAD:
-        return take_head(bridge);
+    case UERL_BRIDGE_FRAME:
+        return take_frame(bridge);
     case UERL_BRIDGE_FIXED:
         return take_fixed(bridge);
     case UERL_BRIDGE_ROWS:
@@ -237,12 +237,13 @@ int uerl_bridge_feed(uerl_bridge *bridge, const void *data, uint64_t bytes, int6
 
 /* Output ------------------------------------------------------------------------------------- */
 
-/* What is left is the end of an ALIVE, or HELLO: not rows, a message, or more than `head` holds. */
+/* What is left is the end of an ALIVE, or HELLO: not rows, a message, or more than `start` holds.
+ */
 static bool has_room(const uerl_bridge *bridge, uint64_t bytes)
 {
-    const uintptr_t from = (uintptr_t)bridge->from, head = (uintptr_t)bridge->head;
-    return bridge->left == 0 || (from >= head && from < head + sizeof bridge->head &&
-                                 bridge->left + bytes <= sizeof bridge->head);
+    const uintptr_t from = (uintptr_t)bridge->from, start = (uintptr_t)bridge->start;
+    return bridge->left == 0 || (from >= start && from < start + sizeof bridge->start &&
+                                 bridge->left + bytes <= sizeof bridge->start);
 }
 
 int uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64_t fixed_bytes,
@@ -259,11 +260,11 @@ int uerl_bridge_say(uerl_bridge *bridge, uint8_t kind, const void *fixed, uint64
                                     kind);
     }
     if (bridge->left > 0)
-        memmove(bridge->head, bridge->from, bridge->left);
-    memcpy(bridge->head + bridge->left, &frame, sizeof frame);
+        memmove(bridge->start, bridge->from, bridge->left);
+    memcpy(bridge->start + bridge->left, &frame, sizeof frame);
     if (fixed_bytes > 0)
-        memcpy(bridge->head + bridge->left + sizeof frame, fixed, fixed_bytes);
-    bridge->from = bridge->head;
+        memcpy(bridge->start + bridge->left + sizeof frame, fixed, fixed_bytes);
+    bridge->from = bridge->start;
     bridge->left += sizeof frame + fixed_bytes;
     return UERL_OK;
 }
@@ -313,8 +314,7 @@ int uerl_bridge_tick(uerl_bridge *bridge, int64_t now_ns)
                                     UERL_BRIDGE_SILENT_MS, UERL_BRIDGE_ALIVE_MS);
     /* Before its proof, whoever says anything but the handshake is a stranger. */
     const bool is_challenged = bridge->state != UERL_BRIDGE_AWAITS_CHALLENGE;
-    if (is_challenged && is_idle(bridge) &&
-        now_ns - bridge->said_ns >= UERL_BRIDGE_ALIVE_MS * ms) {
+    if (is_challenged && is_idle(bridge) && now_ns - bridge->said_ns >= UERL_BRIDGE_ALIVE_MS * ms) {
         bridge->said_ns = now_ns;
         return uerl_bridge_say(bridge, UERL_BRIDGE_ALIVE, NULL, 0, 0);
     }
