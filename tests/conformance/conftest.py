@@ -11,8 +11,11 @@ import pytest
 from support.probes import COMMANDS, SMALL, spec_of
 from uerl_shm import VecEnv
 
+# Over a bridge the suite takes a minute.
+MARKS = {"bridge": pytest.mark.slow}
 
-@pytest.fixture(params=COMMANDS)
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in COMMANDS])
 def command(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch) -> list[str]:
     """The command line of an implementation of `probe`."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
