@@ -144,9 +144,9 @@ uint32 FUerlBridge::Run()
 bool FUerlBridge::Connect()
 {
 	FString Host, Port;
-	const bool bHasPort = Address.Split(TEXT(":"), &Host, &Port, ESearchCase::CaseSensitive,
-							  ESearchDir::FromEnd) &&
-						  Port.IsNumeric();
+	const bool bHasPort =
+		Address.Split(TEXT(":"), &Host, &Port, ESearchCase::CaseSensitive, ESearchDir::FromEnd) &&
+		Port.IsNumeric();
 	Host.RemoveFromStart(TEXT("[")); // of an IPv6 address
 	Host.RemoveFromEnd(TEXT("]"));
 	ISocketSubsystem* const Sockets = ISocketSubsystem::Get(PLATFORM_SOCKETSUBSYSTEM);
@@ -214,8 +214,8 @@ void FUerlBridge::LetArrive()
 	Socket->Shutdown(ESocketShutdownMode::Write);
 	const double Deadline = FPlatformTime::Seconds() + LingerS;
 	int32 NumRead = 0;
-	while (FPlatformTime::Seconds() < Deadline &&
-		   Socket->Recv(Input.GetData(), Input.Num(), NumRead))
+	while (
+		FPlatformTime::Seconds() < Deadline && Socket->Recv(Input.GetData(), Input.Num(), NumRead))
 	{
 		Socket->Wait(ESocketWaitConditions::WaitForRead, BridgeSlice);
 	}

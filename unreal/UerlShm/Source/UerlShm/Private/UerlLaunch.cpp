@@ -28,8 +28,7 @@ static FString ReadText(const TCHAR* Key, const TCHAR* Variable)
 static FString ReadBridgeToken()
 {
 	FString Token;
-	const FString File =
-		ReadText(TEXT("UerlBridgeTokenFile="), TEXT(UERL_ENV_BRIDGE_TOKEN_FILE));
+	const FString File = ReadText(TEXT("UerlBridgeTokenFile="), TEXT(UERL_ENV_BRIDGE_TOKEN_FILE));
 	if (!FFileHelper::LoadFileToString(Token, *File))
 	{
 		UE_LOG(LogUerlShm, Error,
